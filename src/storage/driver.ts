@@ -1,0 +1,175 @@
+/**
+ * The storage driver: opaque bytes under keys. It knows nothing of OCI, HTTP or what a key means; it must keep
+ * the promises written at each method, because every protocol of the registry is built on exactly these.
+ */
+import type { Writable } from 'node:stream'
+
+/** Every I/O function takes this last; an aborted signal rejects with the signal's reason. */
+export interface Cancel {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Which keys may exist, so that a driver can lay them out and refuse all others. Drawn by the registry
+ * (`registry/layout.ts`), passed down: the driver never guesses a meaning from a name.
+ */
+export interface KeySpace {
+  /** Top-level keys that stand alone, e.g. `berth`. */
+  readonly singles: readonly string[]
+  /** Top-level prefixes (ending in `/`) whose keys are written once or overwritten as a whole, never conditionally removed. */
+  readonly plain: readonly string[]
+  /**
+   * Top-level prefixes (ending in `/`) of *records*: keys that are rewritten by `promote` and removed only if unchanged. `depth` is the
+   * number of segments of a record key: `tags/<repo>/<tag>` has 3. The first `fixed` segments are a small closed set (`blobs/sha256/4f`
+   * has 3), so a driver that has directories may keep them for good.
+   */
+  readonly records: readonly { readonly prefix: string; readonly depth: number; readonly fixed: number }[]
+}
+
+/** A half-open range of bytes: `start` is the first, `end` is one past the last. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** What the store says of one key. `modified` is the store's clock, milliseconds since 1970. */
+export interface ObjectStat {
+  readonly size: number
+  readonly modified: number
+  /** Names this very content; pass it to `remove` as `ifUnchanged`. */
+  readonly version: string
+}
+
+/** A small value, whole. */
+export interface StoredValue extends ObjectStat {
+  readonly bytes: Buffer
+}
+
+/**
+ * Bytes that are open: they can be copied to the end even when the key is removed meanwhile. Whoever opened them calls `copyTo` once or
+ * `close`; both may follow each other.
+ */
+export interface OpenBytes {
+  /** The length of the range that was opened. */
+  readonly size: number
+  /**
+   * Writes the opened range to `target` with bounded memory, waiting for it, and closes. It does not end `target`. Rejects when the
+   * target closes early, when the stored object is shorter than the range, or when aborted.
+   */
+  copyTo(target: Writable, options?: Cancel): Promise<void>
+  /** Gives the handle back; idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * A body of unknown length on its way into the store. Nothing is visible under the key before `seal` resolves; after `discard` (or a
+ * kill) nothing ever is. Exactly one of `seal` and `discard` must be called.
+ */
+export interface ByteWriter {
+  /**
+   * Takes a chunk; the buffer belongs to the writer until `seal` or `discard` settles. Returns a promise when the caller must wait before
+   * the next chunk (memory stays bounded), else `undefined`. A failed write rejects here or at `seal`.
+   */
+  write(chunk: Uint8Array): Promise<void> | undefined
+  /** Makes the bytes durable and visible. */
+  seal(): Promise<void>
+  /** Forgets the bytes; never rejects because they are already gone. */
+  discard(): Promise<void>
+}
+
+export interface WriteOptions extends Cancel {
+  /** Write only when the key does not exist; atomic between any number of processes. */
+  readonly ifAbsent?: boolean
+  /** Survives power loss once the promise resolves. Default true; false only for what a dead process makes worthless. */
+  readonly durable?: boolean
+}
+
+export interface ListOptions extends Cancel {
+  /** Only keys that sort after this one (byte order). It need not exist. */
+  readonly after?: string
+  /**
+   * Fold everything behind the next `/` after the prefix into one entry that ends in `/`. Such an entry is listed when a key in it sorts
+   * after `after`, so pass `<entry without its slash>0` (the character after `/`) to go on behind a folded entry.
+   */
+  readonly delimiter?: '/'
+  /** The most entries returned; at least 1. */
+  readonly limit: number
+  /** Also report the times of the entries and of the answer, both by the store's clock. */
+  readonly times?: boolean
+}
+
+export interface ListEntry {
+  /** The whole key; ends in `/` for a folded prefix. */
+  readonly key: string
+  /** The store's time of the last write, in ms; only when `times` was asked, never for a folded prefix. */
+  readonly modified?: number
+}
+
+export interface Listing {
+  /** In byte order, at most `limit`. */
+  readonly entries: readonly ListEntry[]
+  /** Whether there are more behind the last entry. */
+  readonly more: boolean
+  /** The store's time when it answered, in ms; only when `times` was asked. Ages are differences of two times made by the store. */
+  readonly now?: number
+}
+
+/**
+ * The driver. Reads and lists see every write, promote and remove that was answered before they began, from any process on the same
+ * store. Keys outside the key space, with an empty, `.` or `..` segment, with other characters than `A-Za-z0-9._-/!+~^@`, with a segment
+ * over 255 bytes or over 1,024 bytes in all are a bug of the caller and rejected with an ordinary Error.
+ */
+export interface Driver {
+  /** Reads a small value whole. Absent → `undefined`; over `maxValueBytes` → Error. */
+  read(key: string, options?: Cancel): Promise<StoredValue | undefined>
+
+  /** What the store knows of a key without reading it; absent → `undefined`. */
+  stat(key: string, options?: Cancel): Promise<ObjectStat | undefined>
+
+  /** Opens a range of a big value for copying. Absent → `undefined`; a range outside of the object → Error. */
+  open(key: string, range: ByteRange, options?: Cancel): Promise<OpenBytes | undefined>
+
+  /**
+   * Writes a small value whole: readers see the old or the new one, never a part. With `ifAbsent` and the key there: `exists`, nothing is
+   * changed.
+   */
+  write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<'written' | 'exists'>
+
+  /** Opens a writer for a body of unknown length (plain keys only, always durable). */
+  writeStream(key: string, options?: Cancel): Promise<ByteWriter>
+
+  /**
+   * The fence: the store itself turns the plain key `entry` into the record `record` (replacing what was there) and removes `entry`. `refused`, and nothing changes, when
+   * `entry` is not there (any more). Durable. Two promotes of one record leave one of the two, whole.
+   */
+  promote(entry: string, record: string, options?: Cancel): Promise<'done' | 'refused'>
+
+  /**
+   * Removes a key. `ifUnchanged` (records only): only when its version still is this one. Durable. Removing what is
+   * absent is `absent`, not an error. Refuses (Error) every key outside the key space, and singles.
+   */
+  remove(key: string, options?: Cancel & { readonly ifUnchanged?: string }): Promise<'removed' | 'absent' | 'changed'>
+
+  /** Lists keys that start with `prefix` (ends in `/`, or is empty for everything) in byte order. */
+  list(prefix: string, options: ListOptions): Promise<Listing>
+
+  /** Removes the driver's own leftovers of killed processes; returns how many. Safe at any time, from any process. */
+  tidy(options?: Cancel): Promise<number>
+
+  /** Gives back what the driver holds (handles, sockets). Nothing may be called afterwards. */
+  close(): Promise<void>
+}
+
+/**
+ * A refusal or failure of the store itself, as opposed to a bug. `full`: no room (ENOSPC, EDQUOT). `unavailable`: it
+ * failed or did not answer, trying again later may help. `read-only`: it takes no writes.
+ */
+export class StorageError extends Error {
+  readonly reason: 'full' | 'unavailable' | 'read-only'
+
+  constructor(reason: StorageError['reason'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StorageError'
+    this.reason = reason
+  }
+}
