@@ -1,0 +1,169 @@
+/**
+ * The kinds of options: each is a valibot schema that takes what a file or a variable says and gives the value in the unit the code uses,
+ * with the words that describe it attached. It knows no particular option; those are rows of `schema.ts`.
+ */
+import { isIP } from 'node:net'
+import * as v from 'valibot'
+import { durationUnitNames, parseDuration, parseSize, sizeUnitNames } from './units.ts'
+
+/** What the configuration page, the samples and the error report say of an option. */
+export interface OptionInfo {
+  /** The kind in one word, for the page. */
+  readonly kind: 'text' | 'address' | 'number' | 'duration' | 'size' | 'choice' | 'switch'
+  /** What a good value looks like; completes "expected …". */
+  readonly expected: string
+  /** The default, as one would write it in the file. */
+  readonly default: string | number | boolean
+  /** Why it exists, or why its default is what it is: one line. */
+  readonly reason: string
+  /** Whether its value must never be printed. */
+  readonly secret: boolean
+}
+
+/** An option: a parser of written values, and its description. */
+export type Option = v.GenericSchema<unknown, string | number | boolean> & { readonly option: OptionInfo }
+
+interface Words<Default> {
+  readonly default: Default
+  readonly reason: string
+}
+
+interface Limits<Written> {
+  readonly min: Written
+  readonly max: Written
+}
+
+/** Builds an option from a parser; `parse` gives `undefined` for what is not a good value. */
+function createOption<Value extends string | number | boolean>(
+  parse: (written: unknown) => Value | undefined,
+  info: OptionInfo,
+) {
+  const schema = v.pipe(
+    v.unknown(),
+    v.rawTransform<unknown, Value>(({ dataset, addIssue, NEVER }) => {
+      const value = parse(dataset.value)
+      if (value !== undefined) return value
+      addIssue({ message: info.expected })
+      return NEVER
+    }),
+  )
+  return Object.assign(schema, { option: info })
+}
+
+function isWithin(value: number | undefined, min: number, max: number): value is number {
+  return value !== undefined && value >= min && value <= max
+}
+
+/** Free text of at least one character. */
+export function text(words: Words<string> & { readonly secret?: 'secret' }) {
+  return createOption(
+    (written) => (typeof written === 'string' && written !== '' && !written.includes('\0') ? written : undefined),
+    {
+      kind: 'text',
+      expected: 'a text that is not empty',
+      default: words.default,
+      reason: words.reason,
+      secret: words.secret === 'secret',
+    },
+  )
+}
+
+/** An IP address to listen on. Names are refused: which of their addresses would be meant? */
+export function address(words: Words<string>) {
+  return createOption((written) => (typeof written === 'string' && isIP(written) !== 0 ? written : undefined), {
+    kind: 'address',
+    expected: 'an IP address of this machine, like 127.0.0.1, or 0.0.0.0 or :: for all of them',
+    ...words,
+    secret: false,
+  })
+}
+
+/** A whole number within limits. */
+export function number(words: Words<number> & Limits<number>) {
+  return createOption(
+    (written) => {
+      const digits = typeof written === 'number' ? String(written) : written
+      const value = typeof digits === 'string' && /^\d{1,16}$/.test(digits) ? Number(digits) : undefined
+      return isWithin(value, words.min, words.max) ? value : undefined
+    },
+    {
+      kind: 'number',
+      expected: `a whole number from ${words.min} to ${words.max}`,
+      default: words.default,
+      reason: words.reason,
+      secret: false,
+    },
+  )
+}
+
+/** An amount with a unit, within limits that are written the same way. */
+function amount(
+  kind: 'duration' | 'size',
+  parse: (text: string) => number | undefined,
+  units: string,
+  words: Words<string> & Limits<string>,
+) {
+  const min = parse(words.min) ?? Number.NaN
+  const max = parse(words.max) ?? Number.NaN
+  return createOption(
+    (written) => {
+      const value = typeof written === 'string' ? parse(written) : undefined
+      return isWithin(value, min, max) ? value : undefined
+    },
+    {
+      kind,
+      expected: `a ${kind} from ${words.min} to ${words.max}: a whole number and its unit (${units}), like ${words.default}`,
+      default: words.default,
+      reason: words.reason,
+      secret: false,
+    },
+  )
+}
+
+/** A duration within limits; milliseconds in the code, so its row is named `…Ms` (and without `Ms` in the file). */
+export function duration(words: Words<string> & Limits<string>) {
+  return amount('duration', parseDuration, durationUnitNames, words)
+}
+
+/** A size within limits; bytes in the code, so its row is named `…Bytes`. */
+export function size(words: Words<string> & Limits<string>) {
+  return amount('size', parseSize, sizeUnitNames, words)
+}
+
+/** One of a few words. */
+export function choice<const Choice extends string>(words: Words<Choice> & { readonly of: readonly Choice[] }) {
+  return createOption<Choice>((written) => words.of.find((one) => one === written), {
+    kind: 'choice',
+    expected: `one of ${words.of.join(', ')}`,
+    default: words.default,
+    reason: words.reason,
+    secret: false,
+  })
+}
+
+/** On or off. */
+export function onOff(words: Words<boolean>) {
+  const values = new Map<unknown, boolean>([
+    [true, true],
+    [false, false],
+    ['true', true],
+    ['false', false],
+  ])
+  return createOption((written) => values.get(written), {
+    kind: 'switch',
+    expected: 'true or false',
+    ...words,
+    secret: false,
+  })
+}
+
+/** A section of the file: options or sections under one key. */
+export function section<const Entries extends v.ObjectEntries>(about: string, entries: Entries) {
+  return Object.assign(v.strictObject(entries), { about })
+}
+
+/** A section as those see it that walk over all options. */
+export interface Section {
+  readonly about: string
+  readonly entries: Readonly<Record<string, Option | Section>>
+}

@@ -1,0 +1,239 @@
+/**
+ * Every option once: type, unit, limits, default and the reason for it. The type `Config`, the loader, `docs/configuration.md` and the samples in
+ * `config/` come from these rows. Rows carry the code's name with its unit; in the file the `Ms` of a duration is left out, because
+ * there the value says its unit: `bodyIdleTimeoutMs` is written `bodyIdleTimeout: 60s`.
+ */
+import type * as v from 'valibot'
+import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
+
+const http = section('The registry itself: where it listens and what it takes from a client.', {
+  address: address({
+    default: '127.0.0.1',
+    reason: 'Only this machine: there are no users yet, so whoever reaches the address may push, pull and delete.',
+  }),
+  port: number({
+    min: 0,
+    max: 65_535,
+    default: 5000,
+    reason: 'The port registries have by custom; 0 takes any free one.',
+  }),
+  headersTimeoutMs: duration({
+    min: '1s',
+    max: '10m',
+    default: '30s',
+    reason: 'The longest a client may take to send the headers of a request.',
+  }),
+  bodyIdleTimeoutMs: duration({
+    min: '1s',
+    max: '1h',
+    default: '60s',
+    reason: 'The longest pause within a request body; what came before it is kept and the upload can go on from there.',
+  }),
+  keepAliveTimeoutMs: duration({
+    min: '1s',
+    max: '1h',
+    default: '75s',
+    reason: 'How long an idle connection stays open: longer than the 60 s of common proxies, so that they close first.',
+  }),
+  stopTimeoutMs: duration({
+    min: '0s',
+    max: '1h',
+    default: '25s',
+    reason:
+      'How long running requests may go on after SIGTERM: less than the 30 s that Kubernetes waits before it kills.',
+  }),
+  maxHeaderBytes: size({
+    min: '16KiB',
+    max: '1MiB',
+    default: '64KiB',
+    reason: 'Request line and headers together: 1,024 ranges take 25 KiB, 100 tags in one URL 14 KiB, a token 8 KiB.',
+  }),
+  maxManifestBytes: size({
+    min: '4MiB',
+    max: '64MiB',
+    default: '4MiB',
+    reason: 'A manifest is held in memory whole; the specification asks for at least 4 MiB.',
+  }),
+  maxManifestDepth: number({
+    min: 16,
+    max: 1000,
+    default: 64,
+    reason: 'How deep the JSON of a manifest may nest; real ones reach about 6.',
+  }),
+  maxManifestReferences: number({
+    min: 1000,
+    max: 100_000,
+    default: 10_000,
+    reason: 'How many blobs and manifests one manifest may name; each costs a look at the store.',
+  }),
+  maxTagsPerPush: number({
+    min: 10,
+    max: 1000,
+    default: 100,
+    reason: 'How many `?tag=` one manifest push may carry; the specification asks for at least 10.',
+  }),
+  maxUploadChunks: number({
+    min: 100,
+    max: 100_000,
+    default: 10_000,
+    reason:
+      'How many chunks one upload may have: every later request of it, and every read of the blob, goes through all.',
+  }),
+  maxRanges: number({
+    min: 1,
+    max: 10_000,
+    default: 1024,
+    reason: 'How many ranges one GET may ask: zstd:chunked clients ask for 1,024 at once and give up below 64.',
+  }),
+  pageSize: number({
+    min: 1,
+    max: 100_000,
+    default: 1000,
+    reason: 'Tags or repositories in one answer when the client names no `n`: many scripts read only the first page.',
+  }),
+  maxPageSize: number({
+    min: 1,
+    max: 100_000,
+    default: 10_000,
+    reason: 'The most tags or repositories in one answer, whatever `n` says; the rest is behind the `Link`.',
+  }),
+  referrersPageSize: number({
+    min: 1,
+    max: 10_000,
+    default: 1000,
+    reason: 'The most referrers in one answer: some clients that look for signatures read only the first page.',
+  }),
+  referrersPageBytes: size({
+    min: '64KiB',
+    max: '64MiB',
+    default: '4MiB',
+    reason: 'The most bytes of referrers in one answer: clients stop reading an index at 4 MiB.',
+  }),
+})
+
+const pulse = section('Health and metrics, on a listener of their own that clients of the registry need not reach.', {
+  enabled: onOff({ default: true, reason: 'Whether `/healthz`, `/readyz` and `/metrics` are served.' }),
+  address: address({
+    default: '127.0.0.1',
+    reason: 'Only this machine; a probe or a scraper elsewhere needs 0.0.0.0.',
+  }),
+  port: number({
+    min: 0,
+    max: 65_535,
+    default: 5001,
+    reason: 'The port after that of the registry; 0 takes any free one.',
+  }),
+  readyTimeoutMs: duration({
+    min: '100ms',
+    max: '1m',
+    default: '2s',
+    reason: 'How long `/readyz` waits for the store before it says no: less than a usual probe waits.',
+  }),
+})
+
+const log = section('The log: one line per event on the standard output.', {
+  level: choice({
+    of: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    reason: 'The least severe lines that are written; `info` includes one line per request.',
+  }),
+  format: choice({
+    of: ['auto', 'json', 'pretty'],
+    default: 'auto',
+    reason: '`json` for machines, `pretty` for people; `auto` is pretty on a terminal and json elsewhere.',
+  }),
+})
+
+const storage = section('Where everything is kept.', {
+  kind: choice({
+    of: ['filesystem', 'memory'],
+    default: 'filesystem',
+    reason: '`memory` forgets everything when the process ends: for tests and trials.',
+  }),
+  filesystem: section('A folder, read when `storage.kind` is `filesystem`.', {
+    root: text({
+      default: './data',
+      reason: 'The folder; a relative one starts where the process was started. It is made when it is not there.',
+    }),
+    durability: choice({
+      of: ['normal', 'always'],
+      default: 'normal',
+      reason: '`always` also syncs what only a running process needs: for NFS, where the server may lose power alone.',
+    }),
+    ballastBytes: size({
+      min: '0B',
+      max: '1GiB',
+      default: '16MiB',
+      reason: 'A file that is given up when the disk is full, so that deleting always works.',
+    }),
+  }),
+  memory: section('The memory of this process, used when `storage.kind` is `memory`.', {
+    maxBytes: size({ min: '1MiB', max: '1TiB', default: '1GiB', reason: 'What it may hold before it answers "full".' }),
+  }),
+})
+
+const registry = section('Times and limits of the write side; `docs/architecture.md` explains them.', {
+  leaseMs: duration({
+    min: '10m',
+    max: '30d',
+    default: '24h',
+    reason: 'A blob that a client was told about stays for at least half of this, named by a manifest or not.',
+  }),
+  markFreshMs: duration({
+    min: '1s',
+    max: '10m',
+    default: '1m',
+    reason: 'A deletion mark younger than this may still be withdrawn, so a request waits for its outcome.',
+  }),
+  markWaitMs: duration({
+    min: '0s',
+    max: '30s',
+    default: '2s',
+    reason: 'How long a request waits for a fresh mark before it takes the content for gone.',
+  }),
+  maxRunningHashes: number({
+    min: 0,
+    max: 1_000_000,
+    default: 1000,
+    reason:
+      'Uploads whose running digest is remembered between two chunks; beyond, their bytes are read again at the end.',
+  }),
+})
+
+/** The whole file. */
+export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry })
+
+type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T
+
+/** All values: frozen, durations in milliseconds, sizes in bytes. */
+export type Config = Frozen<v.InferOutput<typeof configSchema>>
+
+/** One option with where it is found. */
+export interface OptionRow {
+  /** Its place in `Config`, e.g. `['http', 'bodyIdleTimeoutMs']`. */
+  readonly keys: readonly string[]
+  /** Its place in the file, e.g. `http.bodyIdleTimeout`. */
+  readonly path: string
+  /** Its environment variable, e.g. `BERTH_HTTP_BODY_IDLE_TIMEOUT`. */
+  readonly variable: string
+  readonly schema: Option
+}
+
+/** The key of an option in the file: the code's name without the unit of a duration. */
+export function fileKeyOf(key: string, node: Option | Section): string {
+  return 'option' in node && node.option.kind === 'duration' ? key.replace(/Ms$/, '') : key
+}
+
+/** The environment variable of a path in the file: `http.maxRanges` is `BERTH_HTTP_MAX_RANGES`. */
+export function variableOf(path: string): string {
+  return `BERTH_${path.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`
+}
+
+/** All options of a section and the sections in it, in the order of the file. */
+export function listOptions(within: Section = configSchema, keys: readonly string[] = [], prefix = ''): OptionRow[] {
+  return Object.entries(within.entries).flatMap(([key, node]) => {
+    const path = prefix + fileKeyOf(key, node)
+    if (!('option' in node)) return listOptions(node, [...keys, key], `${path}.`)
+    return [{ keys: [...keys, key], path, variable: variableOf(path), schema: node }]
+  })
+}
