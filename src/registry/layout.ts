@@ -24,7 +24,7 @@
  * `<repo>` is the name with `/` `.` `-` written `.` `-` `+`, then `!`: one path segment whose byte order is the order of names, also
  * before the `/` that follows. In tags a capital is written `^` and the small letter, so no two keys differ by case alone.
  */
-import { type Digest, hexOf, isDigest, parseDigest } from '../oci/digest.ts'
+import { type Digest, hexOf, parseDigest } from '../oci/digest.ts'
 import { parseName, parseTag, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { KeySpace } from '../storage/driver.ts'
 
@@ -37,4 +37,221 @@ export const keySpace: KeySpace = {
     { prefix: 'manifests/', depth: 3, fixed: 1 },
     { prefix: 'tags/', depth: 3, fixed: 1 },
   ],
+}
+
+/** `/` `.` `-` of a name as they are written in a key, and back: a shift by one that keeps the order. */
+const written: Readonly<Record<string, string>> = { '/': '.', '.': '-', '-': '+' }
+const read: Readonly<Record<string, string>> = { '.': '/', '-': '.', '+': '-' }
+
+function writeName(name: RepositoryName): string {
+  return `${name.replace(/[/.-]/g, (c) => written[c] ?? c)}!`
+}
+
+function readName(segment: string): RepositoryName {
+  return parseName(segment.slice(0, -1).replace(/[.+-]/g, (c) => read[c] ?? c))
+}
+
+function writeTag(tag: Tag): string {
+  return tag.replace(/[A-Z]/g, (c) => `^${c.toLowerCase()}`)
+}
+
+function readTag(segment: string): Tag {
+  return parseTag(segment.replace(/\^(.)/g, (_, c: string) => c.toUpperCase()))
+}
+
+function writeDigest(digest: Digest): string {
+  return digest.replace(':', '-')
+}
+
+function readDigest(text: string): Digest {
+  return parseDigest(text.replace('-', ':'))
+}
+
+function writeOffset(offset: number): string {
+  return String(offset).padStart(16, '0')
+}
+
+/** The segment of a key behind its last `/`. */
+function lastSegment(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1)
+}
+
+export const formatKey = 'berth'
+
+// ---- data
+
+export function dataPrefix(id: string): string {
+  return `data/${id}/`
+}
+
+export function segmentKey(id: string, offset: number, random: string): string {
+  return `data/${id}/${writeOffset(offset)}-${random}`
+}
+
+export function dataMarkKey(id: string, attempt: string): string {
+  return `data/${id}/!${attempt}`
+}
+
+/** Marks sort before all other keys of an id. */
+export function isDataMark(key: string): boolean {
+  return lastSegment(key).startsWith('!')
+}
+
+export function renewalKey(id: string, repository: RepositoryName): string {
+  return `data/${id}/~${writeName(repository)}`
+}
+
+// ---- uploads
+
+export function uploadPrefix(id: string): string {
+  return `uploads/${id}/`
+}
+
+export function sessionKey(id: string): string {
+  return `uploads/${id}/session`
+}
+
+export function claimKey(id: string, offset: number): string {
+  return `uploads/${id}/${writeOffset(offset)}`
+}
+
+/** The offset where a claim's body starts; undefined for the other keys of an upload. */
+export function parseClaimKey(key: string): number | undefined {
+  const segment = lastSegment(key)
+  return /^[0-9]{16}$/.test(segment) ? Number(segment) : undefined
+}
+
+export function closedAsKey(id: string, digest: Digest): string {
+  return `uploads/${id}/as-${writeDigest(digest)}`
+}
+
+export function closeKey(id: string, random: string): string {
+  return `uploads/${id}/close-${random}`
+}
+
+// ---- links
+
+export function linksPrefix(digest: Digest): string {
+  const hex = hexOf(digest)
+  return `blobs/${digest.slice(0, digest.indexOf(':'))}/${hex.slice(0, 2)}/${hex}/`
+}
+
+export function linkKey(digest: Digest, repository: RepositoryName): string {
+  return linksPrefix(digest) + writeName(repository)
+}
+
+/** Whose link a key of `linksPrefix` is. */
+export function parseLinkKey(key: string): RepositoryName {
+  return readName(lastSegment(key))
+}
+
+// ---- pushes
+
+export function pushManifestKey(repository: RepositoryName, push: string): string {
+  return `pushes/${writeName(repository)}/${push}/manifest`
+}
+
+export function pushTagKey(repository: RepositoryName, push: string, n: number): string {
+  return `pushes/${writeName(repository)}/${push}/tag-${n}`
+}
+
+export function pushPrefix(repository: RepositoryName, push: string): string {
+  return `pushes/${writeName(repository)}/${push}/`
+}
+
+// ---- manifests and tags
+
+export function manifestsPrefix(repository: RepositoryName): string {
+  return `manifests/${writeName(repository)}/`
+}
+
+export function manifestKey(repository: RepositoryName, digest: Digest): string {
+  return manifestsPrefix(repository) + writeDigest(digest)
+}
+
+export const catalogPrefix = 'manifests/'
+
+/** A folded entry of the catalog listing. */
+export function parseCatalogEntry(key: string): RepositoryName {
+  return readName(key.slice(catalogPrefix.length, -1))
+}
+
+/** Where the catalog goes on behind a repository: `0` is the character after `/`. */
+export function afterCatalogEntry(repository: RepositoryName): string {
+  return `${catalogPrefix}${writeName(repository)}0`
+}
+
+export function tagsPrefix(repository: RepositoryName): string {
+  return `tags/${writeName(repository)}/`
+}
+
+export function tagKey(repository: RepositoryName, tag: Tag): string {
+  return tagsPrefix(repository) + writeTag(tag)
+}
+
+export function parseTagKey(key: string): Tag {
+  return readTag(lastSegment(key))
+}
+
+// ---- who may name a manifest
+
+export function namedPrefix(repository: RepositoryName, digest: Digest): string {
+  return `named/${writeName(repository)}/${writeDigest(digest)}/`
+}
+
+export function tagHintKey(repository: RepositoryName, digest: Digest, tag: Tag, push: string): string {
+  return `${namedPrefix(repository, digest)}tag.${writeTag(tag)}@${push}`
+}
+
+/** Another manifest that names this one: an index its entry, a referrer its subject. */
+export type NamingKind = 'index' | 'referrer'
+
+export function manifestHintKey(
+  repository: RepositoryName,
+  digest: Digest,
+  kind: NamingKind,
+  by: Digest,
+  push: string,
+): string {
+  return `${namedPrefix(repository, digest)}${kind}.${writeDigest(by)}@${push}`
+}
+
+/** What a hint says: who may name the manifest, and the push that wrote it. */
+export type Hint =
+  | { readonly kind: 'tag'; readonly tag: Tag; readonly push: string }
+  | { readonly kind: NamingKind; readonly digest: Digest; readonly push: string }
+
+/** Parses a key below `namedPrefix`; undefined for a mark. */
+export function parseHintKey(key: string): Hint | undefined {
+  const match = /^(tag|index|referrer)\.(.+)@([^@]+)$/.exec(lastSegment(key))
+  const [, kind, subject, push] = match ?? []
+  if (subject === undefined || push === undefined) return undefined
+  if (kind === 'tag') return { kind, tag: readTag(subject), push }
+  return kind === 'index' || kind === 'referrer' ? { kind, digest: readDigest(subject), push } : undefined
+}
+
+/** Where the hints of a kind begin in the listing of `namedPrefix`, or go on behind those of one manifest. */
+export function hintsAfter(repository: RepositoryName, digest: Digest, kind: Hint['kind'], last?: Digest): string {
+  const start = `${namedPrefix(repository, digest)}${kind}.`
+  return last === undefined ? start : `${start}${writeDigest(last)}~`
+}
+
+/** Marks of one incarnation (push) of a manifest; all marks sort before all hints. */
+export function manifestMarkKey(
+  repository: RepositoryName,
+  digest: Digest,
+  incarnation: string,
+  attempt: string,
+): string {
+  return `${manifestMarksStart(repository, digest, incarnation)}${attempt}`
+}
+
+export function manifestMarksStart(repository: RepositoryName, digest: Digest, incarnation: string): string {
+  return `${namedPrefix(repository, digest)}!${incarnation}.`
+}
+
+// ---- the rest
+
+export function garbageKey(random: string): string {
+  return `garbage/${random}`
 }

@@ -1,0 +1,27 @@
+/** Runs independent calls side by side, so many at once. */
+
+/** Maps in order, with at most `limit` calls under way; the first failure stops further calls from starting, and is thrown when all that run have ended. */
+export async function mapConcurrently<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  run: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = Array.from({ length: items.length })
+  const entries = items.entries()
+  let failed = false
+  const work = async (): Promise<void> => {
+    for (const [i, item] of entries) {
+      if (failed) return
+      try {
+        results[i] = await run(item)
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const workers = Array.from({ length: Math.min(limit, items.length) }, work)
+  const outcomes = await Promise.allSettled(workers)
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  return results
+}

@@ -1,0 +1,33 @@
+/** What every part of the local registry works with. Nothing in it changes while the registry runs. */
+import type { Driver } from '../storage/driver.ts'
+
+/** Limits and times of the registry; the configuration has their defaults and reasons. */
+export interface RegistryLimits {
+  /** How long a blob that a client was told about is safe from collection, in ms; renewed at half. */
+  readonly leaseMs: number
+  /** A mark younger than this may still be taken back, in ms. */
+  readonly freshMarkMs: number
+  /** How long a request waits for a fresh mark to go, in ms. */
+  readonly markWaitMs: number
+  /** Chunks of one upload: every claim lists those before it. */
+  readonly maxUploadChunks: number
+  /** Nested objects and arrays of a manifest. */
+  readonly maxManifestDepth: number
+  /** Descriptors of one manifest. */
+  readonly maxManifestReferences: number
+  /** Uploads whose running hash is kept between two chunks. */
+  readonly maxRunningHashes: number
+  /** Driver calls that one request has under way at once. */
+  readonly maxParallelCalls: number
+}
+
+export interface Context {
+  readonly driver: Driver
+  readonly limits: RegistryLimits
+  /** A name that is never used again: a version 4 UUID. */
+  readonly createId: () => string
+  /** The wall clock in ms since 1970: for the record only, no protocol depends on it. */
+  readonly now: () => number
+  /** Resolves after so many ms; rejects when aborted. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+}
