@@ -80,8 +80,13 @@ export interface ByteWriter {
 export interface WriteOptions extends Cancel {
   /** Write only when the key does not exist; atomic between any number of processes. */
   readonly ifAbsent?: boolean
-  /** Survives power loss once the promise resolves. Default true; false only for what a dead process makes worthless. */
+  /**
+   * Survives power loss once the promise resolves, also with the answer `exists`. Default true; false only for what a dead process makes
+   * worthless.
+   */
   readonly durable?: boolean
+  /** May use the room that the driver keeps back for a full store: only for small values without which nothing could be deleted. */
+  readonly reserve?: boolean
 }
 
 export interface ListOptions extends Cancel {
@@ -116,8 +121,10 @@ export interface Listing {
 
 /**
  * The driver. Reads and lists see every write, promote and remove that was answered before they began, from any process on the same
- * store. Keys outside the key space, with an empty, `.` or `..` segment, with other characters than `A-Za-z0-9._-/!+~^@`, with a segment
- * over 255 bytes or over 1,024 bytes in all are a bug of the caller and rejected with an ordinary Error.
+ * store. Keys outside the key space, with an empty segment or one that begins with `.`, with other characters than `A-Za-z0-9._-/!+~^@`,
+ * with a segment over 255 bytes or over 1,024 bytes in all, and a key that is also a prefix of another (`a/b` beside `a/b/c`) are a bug of
+ * the caller and rejected with an ordinary Error. After a StorageError `unavailable` a change may have happened or not; after `full`,
+ * `read-only` and an abort it has not.
  */
 export interface Driver {
   /** Reads a small value whole. Absent → `undefined`; over `maxValueBytes` → Error. */
