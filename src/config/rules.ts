@@ -1,0 +1,30 @@
+/** What must hold between options. Each rule names the options it compares, so that it is left out when one of them is wrong by itself. */
+import type { Config } from './schema.ts'
+
+export interface Rule {
+  /** The paths it compares; the first is the one reported. */
+  readonly paths: readonly [string, ...string[]]
+  /** What is wrong, or `undefined`. */
+  readonly check: (config: Config) => string | undefined
+}
+
+const anyAddress = new Set(['0.0.0.0', '::'])
+
+export const rules: readonly Rule[] = [
+  {
+    paths: ['http.pageSize', 'http.maxPageSize'],
+    check: ({ http }) =>
+      http.pageSize > http.maxPageSize
+        ? `found ${http.pageSize}, expected at most http.maxPageSize, which is ${http.maxPageSize}`
+        : undefined,
+  },
+  {
+    paths: ['pulse.port', 'http.port', 'pulse.address', 'http.address', 'pulse.enabled'],
+    check: ({ http, pulse }) => {
+      const overlaps = http.address === pulse.address || anyAddress.has(http.address) || anyAddress.has(pulse.address)
+      return pulse.enabled && overlaps && pulse.port !== 0 && pulse.port === http.port
+        ? `found ${pulse.port}, which is the port of the registry (http.port); expected another`
+        : undefined
+    },
+  },
+]
