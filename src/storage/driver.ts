@@ -90,11 +90,14 @@ export interface WriteOptions extends Cancel {
 }
 
 export interface ListOptions extends Cancel {
-  /** Only keys that sort after this one (byte order). It need not exist. */
+  /**
+   * Only keys that sort after this one (byte order); it need not exist. One that ends in `/` stands for all keys that begin with it, so
+   * the last entry of a page is always the `after` of the next page.
+   */
   readonly after?: string
   /**
    * Fold everything behind the next `/` after the prefix into one entry that ends in `/`. Such an entry is listed when a key in it sorts
-   * after `after`, so pass `<entry without its slash>0` (the character after `/`) to go on behind a folded entry.
+   * after `after`.
    */
   readonly delimiter?: '/'
   /** The most entries returned; at least 1. */
@@ -157,7 +160,10 @@ export interface Driver {
    */
   remove(key: string, options?: Cancel & { readonly ifUnchanged?: string }): Promise<'removed' | 'absent' | 'changed'>
 
-  /** Lists keys that start with `prefix` (ends in `/`, or is empty for everything) in byte order. */
+  /**
+   * Lists keys that start with `prefix` (ends in `/`, or is empty for everything) in byte order. Without `times` it may show a record that
+   * a killed process had just begun to write or had just removed; a read of it says absent.
+   */
   list(prefix: string, options: ListOptions): Promise<Listing>
 
   /** Removes the driver's own leftovers of killed processes; returns how many. Safe at any time, from any process. */

@@ -27,6 +27,11 @@ export function isSegment(text: string): boolean {
   return text.length <= maxSegmentBytes && segmentPattern.test(text)
 }
 
+/** What `after` means as a plain comparison: one that ends in `/` lies behind all keys in it, and no character of a key behind `~`. */
+export function lastSkipped(after: string): string {
+  return after.endsWith('/') ? `${after}\x7f` : after
+}
+
 /** Reads the key space once, so that a rule is found by one look-up. */
 export function createKeyRules(keySpace: KeySpace): KeyRules {
   const rules = new Map<string, KeyRule>()

@@ -19,7 +19,7 @@ export async function* listPages(
     yield page
     const last = page.entries.at(-1)
     if (!page.more || last === undefined) return
-    page = await driver.list(prefix, { ...rest, limit: pageSize, after: behind(last.key) })
+    page = await driver.list(prefix, { ...rest, limit: pageSize, after: last.key })
   }
 }
 
@@ -30,9 +30,4 @@ export async function* listAll(
   options: ListAllOptions = {},
 ): AsyncGenerator<ListEntry> {
   for await (const page of listPages(driver, prefix, options)) yield* page.entries
-}
-
-/** Where to go on: behind a folded entry means behind all keys in it, and `0` is the character after `/`. */
-function behind(key: string): string {
-  return key.endsWith('/') ? `${key.slice(0, -1)}0` : key
 }

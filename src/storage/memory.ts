@@ -14,7 +14,7 @@ import {
   StorageError,
 } from './driver.ts'
 import { checkCalls, checkRange } from './checked.ts'
-import { createKeyRules } from './keys.ts'
+import { createKeyRules, lastSkipped } from './keys.ts'
 import { withTarget } from './target.ts'
 
 export interface MemoryOptions {
@@ -152,7 +152,8 @@ function firstAfter(keys: readonly string[], key: string): number {
 }
 
 function listItems(items: Items, prefix: string, options: ListOptions, answered: number): Listing {
-  const { after = '', delimiter, limit, times } = options
+  const { delimiter, limit, times } = options
+  const after = lastSkipped(options.after ?? '')
   const entries: ListEntry[] = []
   let index = firstAfter(items.keys, after > prefix ? after : prefix)
   for (;;) {
@@ -163,8 +164,7 @@ function listItems(items: Items, prefix: string, options: ListOptions, answered:
     if (slash >= 0) {
       const folded = key.slice(0, slash + 1)
       entries.push({ key: folded })
-      // Behind everything that was folded: no key character sorts behind "~", so no key under it sorts behind this.
-      index = firstAfter(items.keys, `${folded}\x7f`)
+      index = firstAfter(items.keys, lastSkipped(folded))
     } else {
       entries.push(times === true ? { key, modified: items.get(key)?.modified ?? answered } : { key })
       index++
