@@ -1,0 +1,71 @@
+/**
+ * A Berth of a test's own, started as an operator would: a free port, a folder, environment variables, stopped by PID. With
+ * `REGISTRY_UNDER_TEST=host:port` the clients meet that registry instead, which tells whether a failure is theirs.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+import { startDaemon, waitUntilReady } from './process.ts'
+import type { Daemon } from './process.ts'
+
+export interface Registry {
+  /** `127.0.0.1:<port>`, as clients write it in front of a repository name. */
+  readonly address: string
+  readonly url: string
+  readonly pid: number
+  readonly output: () => string
+  readonly stop: () => Promise<void>
+}
+
+export interface BerthOptions {
+  readonly storage?: 'filesystem' | 'memory'
+  /** Where the data goes; without it a temporary folder, removed at the stop. */
+  readonly folder?: string
+}
+
+export async function startBerth({ storage = 'filesystem', folder }: BerthOptions = {}): Promise<Registry> {
+  const other = process.env['REGISTRY_UNDER_TEST']
+  if (other !== undefined)
+    return { address: other, url: `http://${other}`, pid: -1, output: () => '', stop: async () => {} }
+  const own = folder === undefined ? await mkdtemp(join(tmpdir(), 'berth-data-')) : undefined
+  const port = await freePort()
+  const daemon = startDaemon(process.execPath, [resolve('src/main.ts'), 'serve'], {
+    env: {
+      BERTH_HTTP_PORT: String(port),
+      BERTH_PULSE_PORT: '0',
+      BERTH_STORAGE_KIND: storage,
+      BERTH_STORAGE_FILESYSTEM_ROOT: folder ?? own ?? '',
+    },
+  })
+  const registry = registryAt(`127.0.0.1:${port}`, daemon)
+  await waitUntilReady('Berth', daemon, async () => (await fetch(`${registry.url}/v2/`)).ok)
+  return {
+    ...registry,
+    stop: async () => {
+      await daemon.stop()
+      if (own !== undefined) await rm(own, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The handle of any registry that runs as a daemon of ours. */
+export function registryAt(address: string, daemon: Daemon): Registry {
+  return { address, url: `http://${address}`, pid: daemon.pid, output: daemon.output, stop: daemon.stop }
+}
+
+/** A port that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => {
+        if (address === null || typeof address === 'string') reject(new Error('no free port'))
+        else resolve(address.port)
+      })
+    })
+  })
+}
