@@ -91,8 +91,8 @@ export interface WriteOptions extends Cancel {
 
 export interface ListOptions extends Cancel {
   /**
-   * Only keys that sort after this one (byte order); it need not exist. One that ends in `/` stands for all keys that begin with it, so
-   * the last entry of a page is always the `after` of the next page.
+   * Only keys that sort after this one (byte order); it need not exist. A folded entry (it ends in `/` and is longer than the prefix)
+   * stands for all keys that begin with it, so the last entry of a page is always the `after` of the next page.
    */
   readonly after?: string
   /**

@@ -27,9 +27,9 @@ export function isSegment(text: string): boolean {
   return text.length <= maxSegmentBytes && segmentPattern.test(text)
 }
 
-/** What `after` means as a plain comparison: one that ends in `/` lies behind all keys in it, and no character of a key behind `~`. */
-export function lastSkipped(after: string): string {
-  return after.endsWith('/') ? `${after}\x7f` : after
+/** `after` as a plain comparison: a folded entry stands for the last possible key in it, and no character of a key sorts behind `~`. */
+export function lastSkipped(prefix: string, after = ''): string {
+  return after.endsWith('/') && after.length > prefix.length ? `${after}\x7f` : after
 }
 
 /** Reads the key space once, so that a rule is found by one look-up. */

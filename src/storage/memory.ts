@@ -153,7 +153,7 @@ function firstAfter(keys: readonly string[], key: string): number {
 
 function listItems(items: Items, prefix: string, options: ListOptions, answered: number): Listing {
   const { delimiter, limit, times } = options
-  const after = lastSkipped(options.after ?? '')
+  const after = lastSkipped(prefix, options.after)
   const entries: ListEntry[] = []
   let index = firstAfter(items.keys, after > prefix ? after : prefix)
   for (;;) {
@@ -164,7 +164,7 @@ function listItems(items: Items, prefix: string, options: ListOptions, answered:
     if (slash >= 0) {
       const folded = key.slice(0, slash + 1)
       entries.push({ key: folded })
-      index = firstAfter(items.keys, lastSkipped(folded))
+      index = firstAfter(items.keys, lastSkipped(prefix, folded))
     } else {
       entries.push(times === true ? { key, modified: items.get(key)?.modified ?? answered } : { key })
       index++
