@@ -197,3 +197,12 @@ export function parseManifest(
   const layers = parseDescriptors(object, 'layers', limits.maxReferences).filter((each) => !each.foreign)
   return { ...own, blobs: unique([config, ...layers]), manifests: [], artifactType: stated ?? config.mediaType }
 }
+
+/** The digests of the manifests that an index lists, without any check but that; nothing when it is not an index. */
+export function parseIndexEntries(bytes: Uint8Array): readonly Digest[] {
+  const { manifests } = parseJson(bytes, Number.POSITIVE_INFINITY)
+  if (!Array.isArray(manifests)) return []
+  return manifests.flatMap((entry: unknown) =>
+    isObject(entry) && typeof entry['digest'] === 'string' && isDigest(entry['digest']) ? [entry['digest']] : [],
+  )
+}

@@ -68,7 +68,7 @@ export interface GarbageRecord {
   readonly digests?: readonly Digest[]
   /** An upload to end. */
   readonly id?: string
-  /** The repository of `manifests` and `until`. */
+  /** The repository of `manifests`, and of a manifest in `until`. */
   readonly repository?: RepositoryName
   /** Manifests whose hints, marks and tags to look at. */
   readonly manifests?: readonly Digest[]

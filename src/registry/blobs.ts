@@ -1,0 +1,133 @@
+/** Blobs of a repository: HEAD, GET, mount, DELETE. It finds bytes through links and never looks at what a blob contains. */
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
+import type { Context } from './context.ts'
+import { noteGarbage } from './garbage.ts'
+import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
+import { findSoundLink, isSound, type Link, readLink } from './links.ts'
+import { encodeRecord } from './records.ts'
+import type { Blobs } from './registry.ts'
+import { openSegments } from './segments.ts'
+
+/** Repositories looked at for a mount without `from`. */
+const maxMountCandidates = 16
+
+/** How often a request starts again because somebody else changed the link meanwhile. */
+const maxAttempts = 10
+
+function unknown(digest: Digest): OciError {
+  return new OciError('BLOB_UNKNOWN', 'the repository does not hold this blob', { detail: { digest } })
+}
+
+async function openRanges(
+  context: Context,
+  link: Link,
+  ranges: readonly ByteRange[],
+  cancel: Cancel,
+): Promise<readonly OpenBytes[] | undefined> {
+  const opened: OpenBytes[] = []
+  const closeAll = async (): Promise<void> => {
+    await Promise.allSettled(opened.map((part) => part.close()))
+  }
+  try {
+    for (const range of ranges) {
+      const part = await openSegments(context.driver, link.segments, range, cancel)
+      if (part === undefined) {
+        await closeAll()
+        return undefined
+      }
+      opened.push(part)
+    }
+    return opened
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** Makes our link from another's; ours stays when there is one. True when ours can be relied on afterwards. */
+async function linkFrom(context: Context, source: Link, repository: RepositoryName, cancel: Cancel): Promise<boolean> {
+  const { id, size, segments } = source
+  const key = linkKey(source.digest, repository)
+  const outcome = await context.driver.write(key, encodeRecord({ id, size, segments }), { ...cancel, ifAbsent: true })
+  const ours = await readLink(context, repository, source.digest, cancel)
+  if (ours === undefined) return false
+  if (await isSound(context, ours, 'renew', cancel)) return true
+  // A link that this request made to bytes that were going away is of no use to anybody.
+  if (outcome === 'written' && ours.id === id)
+    await context.driver.remove(key, { ...cancel, ifUnchanged: ours.version })
+  return false
+}
+
+async function mountFromAny(
+  context: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  mayPull: (repository: RepositoryName) => boolean | Promise<boolean>,
+  cancel: Cancel,
+): Promise<boolean> {
+  const ours = await findSoundLink(context, repository, digest, 'renew', cancel)
+  if (ours !== undefined) return true
+  const page = await context.driver.list(linksPrefix(digest), { ...cancel, limit: maxMountCandidates })
+  for (const { key } of page.entries) {
+    const owner = parseLinkKey(key)
+    if (owner === repository || !(await mayPull(owner))) continue
+    const source = await readLink(context, owner, digest, cancel)
+    if (source !== undefined && (await linkFrom(context, source, repository, cancel))) return true
+  }
+  return false
+}
+
+async function removeBlob(context: Context, repository: RepositoryName, digest: Digest, cancel: Cancel): Promise<void> {
+  const key = linkKey(digest, repository)
+  for (let i = 0; i < maxAttempts; i++) {
+    const link = await readLink(context, repository, digest, cancel)
+    if (link === undefined) throw unknown(digest)
+    const { id } = link
+    await noteGarbage(context, { digests: [digest], id, until: { kind: 'link', key, id } }, cancel)
+    const outcome = await context.driver.remove(key, { ...cancel, ifUnchanged: link.version })
+    if (outcome === 'removed') return
+    if (outcome === 'absent') throw unknown(digest)
+  }
+  throw new OciError('UNAVAILABLE', 'the blob is being uploaded over and over; try again')
+}
+
+/** The blobs of the local registry. */
+export function createBlobs(context: Context): Blobs {
+  return {
+    async stat(repository, digest, cancel = {}) {
+      const link = await findSoundLink(context, repository, digest, 'renew', cancel)
+      if (link === undefined) throw unknown(digest)
+      return { digest, size: link.size }
+    },
+
+    async open(repository, digest, choose, cancel = {}) {
+      let missed: string | undefined
+      for (let i = 0; i < maxAttempts; i++) {
+        const link = await readLink(context, repository, digest, cancel)
+        // Bytes that are missing from the same link a second time are gone; another upload's link is tried.
+        if (link === undefined || link.id === missed) throw unknown(digest)
+        const parts = await openRanges(context, link, choose(link.size), cancel)
+        if (parts !== undefined) {
+          const close = async (): Promise<void> => {
+            await Promise.all(parts.map((part) => part.close()))
+          }
+          return { digest, size: link.size, parts, close }
+        }
+        missed = link.id
+      }
+      throw new OciError('UNAVAILABLE', 'the blob is being uploaded over and over; try again')
+    },
+
+    async mount(repository, digest, { from, mayPull }, cancel = {}) {
+      if (from === undefined) return mountFromAny(context, repository, digest, mayPull, cancel)
+      if (!(await mayPull(from))) return false
+      const source = await readLink(context, from, digest, cancel)
+      return source !== undefined && linkFrom(context, source, repository, cancel)
+    },
+
+    remove: (repository, digest, cancel = {}) => removeBlob(context, repository, digest, cancel),
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Closing an upload: its bytes become a blob of the repository. The link is written first as an entry of the upload and promoted by the store, so
+ * that whoever takes the upload back finds it; bytes are never copied. Protocol: DESIGN section 4, "Upload" 4–6.
+ */
+import type { Digest } from '../oci/digest.ts'
+import type { Cancel } from '../storage/driver.ts'
+import type { Context } from './context.ts'
+import { noteGarbage } from './garbage.ts'
+import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey, sessionKey } from './layout.ts'
+import { isSound, type Link, readLink } from './links.ts'
+import { encodeRecord, type Segment } from './records.ts'
+import { type BlobInfo, OutOfOrderError } from './registry.ts'
+import { claim, endSession, isSessionOpen, loadUpload, type Upload, uploadUnknown } from './sessions.ts'
+
+/** What a closing request brings: a sealed segment when it had a body, and the digest of the whole. */
+export interface Closing {
+  readonly segment: Segment | undefined
+  readonly digest: Digest
+}
+
+/** An empty blob has a segment too: that it is there is what tells readers that the sweep has not taken the blob. */
+async function writeEmptySegment({ driver, createId }: Context, id: string, cancel: Cancel): Promise<Segment> {
+  const key = segmentKey(id, 0, createId())
+  const writer = await driver.writeStream(key, cancel)
+  await writer.seal()
+  return { key, size: 0 }
+}
+
+/** The upload with the last body claimed, and the entry that will become the link. */
+async function claimAndEnter(
+  context: Context,
+  upload: Upload,
+  closing: Closing,
+  entry: string,
+  cancel: Cancel,
+): Promise<Upload> {
+  const { driver } = context
+  const enter = ({ id, size, segments }: Upload): Promise<unknown> =>
+    driver.write(entry, encodeRecord({ id, size, segments }), { ...cancel, durable: false })
+  const segment =
+    closing.segment ?? (upload.segments.length === 0 ? await writeEmptySegment(context, upload.id, cancel) : undefined)
+  if (segment === undefined) {
+    if (upload.digest !== closing.digest) {
+      const options = { ...cancel, durable: false }
+      await driver.write(closedAsKey(upload.id, closing.digest), Buffer.alloc(0), options)
+    }
+    await enter(upload)
+    return upload
+  }
+  const grown = { ...upload, segments: [...upload.segments, segment], size: upload.size + segment.size }
+  const [claimed] = await Promise.all([claim(context, upload, segment, closing.digest, cancel), enter(grown)])
+  if (claimed !== undefined) return claimed
+  await Promise.all([driver.remove(entry), driver.remove(segment.key)])
+  throw new OutOfOrderError((await loadUpload(context, upload.repository, upload.id, cancel)).size)
+}
+
+/** Our own link, or a new one with the content of another repository's: the bytes are shared, ours are there to fall back on. */
+async function findExisting(
+  context: Context,
+  upload: Upload,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<Link | undefined> {
+  const { driver } = context
+  const page = await driver.list(linksPrefix(digest), { ...cancel, limit: 1 })
+  const [some] = page.entries
+  if (some === undefined) return undefined
+  const ours = await readLink(context, upload.repository, digest, cancel)
+  if (ours !== undefined) return ours
+  const other = await readLink(context, parseLinkKey(some.key), digest, cancel)
+  if (other === undefined) return undefined
+  const { id, size, segments } = other
+  const options = { ...cancel, ifAbsent: true }
+  await driver.write(linkKey(digest, upload.repository), encodeRecord({ id, size, segments }), options)
+  return readLink(context, upload.repository, digest, cancel)
+}
+
+/**
+ * Makes the upload's bytes the blob `digest` of its repository. The caller has compared the digest. BLOB_UPLOAD_UNKNOWN when the upload was taken
+ * back meanwhile, `OutOfOrderError` when another body took the place of this one.
+ */
+export async function closeUpload(
+  context: Context,
+  upload: Upload,
+  digest: Digest,
+  closing: Closing,
+  cancel: Cancel,
+): Promise<BlobInfo> {
+  const { driver, createId } = context
+  const entry = closeKey(upload.id, createId())
+  const { id, repository, size } = await claimAndEnter(context, upload, closing, entry, cancel)
+  if (!(await isSessionOpen(context, id, cancel))) {
+    await driver.remove(entry, cancel)
+    throw uploadUnknown(id)
+  }
+  const blob = { digest, size }
+  const existing = await findExisting(context, upload, digest, cancel)
+  if (existing !== undefined && (await isSound(context, existing, 'renew', cancel))) {
+    if (existing.id === id) await driver.remove(sessionKey(id), cancel)
+    else await endSession(context, id, cancel)
+    await driver.remove(entry, cancel)
+    return blob
+  }
+  if (existing?.id === id) {
+    // An earlier close of this very upload made the link, and since then somebody began to collect the bytes: they are not ours to link again.
+    await endSession(context, id, cancel)
+    throw uploadUnknown(id)
+  }
+  if (existing !== undefined) await noteGarbage(context, { digests: [digest], id: existing.id }, cancel)
+  const outcome = await driver.promote(entry, linkKey(digest, repository), cancel)
+  if (outcome === 'refused') throw uploadUnknown(id)
+  await driver.remove(sessionKey(id), cancel)
+  return blob
+}

@@ -1,0 +1,109 @@
+/**
+ * Who names a manifest: hints and marks below `named/`. A hint is written before what it leads to, so it may lead to nothing; whoever follows
+ * it looks. Marks mean one incarnation of the manifest: the push that wrote it.
+ */
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
+import { listAll, listPages } from '../storage/list-all.ts'
+import type { Cancel, ListEntry } from '../storage/driver.ts'
+import type { Context } from './context.ts'
+import {
+  hintsAfter,
+  manifestHintKey,
+  manifestKey,
+  manifestMarksStart,
+  namedPrefix,
+  parseHintKey,
+  pushManifestKey,
+  tagHintKey,
+  tagKey,
+} from './layout.ts'
+import { judgeMarks, type Look } from './marks.ts'
+import { decodeTag } from './records.ts'
+
+/** How the marks on one incarnation of a manifest count now. */
+export async function lookAtManifestMarks(
+  { driver, limits }: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  incarnation: string,
+  cancel: Cancel,
+): Promise<Look> {
+  const after = manifestMarksStart(repository, digest, incarnation)
+  const marks: ListEntry[] = []
+  for await (const page of listPages(driver, namedPrefix(repository, digest), {
+    ...cancel,
+    after,
+    times: true,
+    pageSize: 16,
+  })) {
+    const ours = page.entries.filter(({ key }) => key.startsWith(after))
+    marks.push(...ours)
+    if (ours.length < page.entries.length || !page.more)
+      return { marks: judgeMarks(marks, page.now, limits.freshMarkMs) }
+  }
+  return { marks: 'none' }
+}
+
+/** What a push will make, as far as others must be able to find it. */
+export interface Naming {
+  readonly digest: Digest
+  readonly tags: readonly Tag[]
+  /** Entries of an index. */
+  readonly manifests: readonly Digest[]
+  readonly subject?: Digest | undefined
+}
+
+/** The keys of all hints that a push writes. */
+export function hintKeys(repository: RepositoryName, naming: Naming, push: string): readonly string[] {
+  const { digest, tags, manifests, subject } = naming
+  return [
+    ...tags.map((tag) => tagHintKey(repository, digest, tag, push)),
+    ...manifests.map((entry) => manifestHintKey(repository, entry, 'index', digest, push)),
+    ...(subject === undefined ? [] : [manifestHintKey(repository, subject, 'referrer', digest, push)]),
+  ]
+}
+
+/** An index that is there, or in a push, and names this manifest. Pushes are looked at before manifests: one becomes the other. */
+export async function findNamingIndex(
+  { driver }: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<Digest | undefined> {
+  const after = hintsAfter(repository, digest, 'index')
+  for await (const { key } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
+    const hint = parseHintKey(key)
+    if (hint?.kind !== 'index') return undefined
+    if ((await driver.stat(pushManifestKey(repository, hint.push), cancel)) !== undefined) return hint.digest
+    if ((await driver.stat(manifestKey(repository, hint.digest), cancel)) !== undefined) return hint.digest
+  }
+  return undefined
+}
+
+/** A tag that names a manifest at this moment, by its key. */
+export interface NamingTag {
+  readonly key: string
+  readonly version: string
+}
+
+/** The tags that name a manifest, found by its hints. */
+export async function findNamingTags(
+  { driver }: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<readonly NamingTag[]> {
+  const found = new Map<string, NamingTag>()
+  const after = hintsAfter(repository, digest, 'tag')
+  for await (const { key: hintKey } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
+    const hint = parseHintKey(hintKey)
+    if (hint?.kind !== 'tag') continue
+    const key = tagKey(repository, hint.tag)
+    if (found.has(key)) continue
+    const stored = await driver.read(key, cancel)
+    if (stored === undefined || decodeTag(stored.bytes).digest !== digest) continue
+    found.set(key, { key, version: stored.version })
+  }
+  return [...found.values()]
+}

@@ -1,0 +1,228 @@
+/**
+ * PUT manifest. A push first writes what it will make (journal entries and hints), then looks whether all it names can be relied on, then lets the
+ * store promote its entries: so whoever deletes sees it, or it sees their mark. Protocol: DESIGN section 4, "PUT manifest".
+ */
+import { algorithmOf, computeDigest, type Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { type ParsedManifest, parseManifest } from '../oci/manifest.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
+import type { Cancel } from '../storage/driver.ts'
+import { mapConcurrently } from './concurrently.ts'
+import type { Context } from './context.ts'
+import { noteGarbage } from './garbage.ts'
+import { manifestKey, pushManifestKey, pushTagKey, tagKey } from './layout.ts'
+import { findSoundLink } from './links.ts'
+import { readManifest, readTag, type StoredManifest } from './lookup.ts'
+import { lookPastFreshMarks } from './marks.ts'
+import { hintKeys, lookAtManifestMarks } from './named.ts'
+import { encodeManifest, encodeRecord } from './records.ts'
+import type { ManifestPush, PushedManifest } from './registry.ts'
+
+/** How often a push starts again because a DELETE or a sweep came between. */
+const maxAttempts = 10
+
+/** A manifest to be pushed, read and checked as far as that goes without the store. */
+interface Push {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly tags: readonly Tag[]
+  readonly parsed: ParsedManifest
+  readonly bytes: Buffer
+  readonly by: string
+}
+
+/** One attempt at a push, under a push id of its own. */
+interface Attempt extends Push {
+  readonly id: string
+}
+
+/** Whether the incarnation is there and nobody is deleting it. */
+async function isHeld(
+  context: Context,
+  repository: RepositoryName,
+  manifest: StoredManifest,
+  cancel: Cancel,
+): Promise<boolean> {
+  const { marks } = await lookAtManifestMarks(context, repository, manifest.digest, manifest.push, cancel)
+  return marks === 'none'
+}
+
+/** The journal entry and hint of one tag of an attempt. From here on whoever deletes the manifest finds the tag. */
+async function enterTag(
+  { driver, now }: Context,
+  attempt: Attempt,
+  n: number,
+  incarnation: string,
+  cancel: Cancel,
+): Promise<void> {
+  const { repository, digest, parsed, bytes, by, id } = attempt
+  const { mediaType } = parsed
+  const record = encodeRecord({ digest, mediaType, size: bytes.length, push: id, incarnation, at: now(), by })
+  await driver.write(pushTagKey(repository, id, n), record, { ...cancel, durable: false })
+}
+
+async function writeHints(
+  context: Context,
+  attempt: Attempt,
+  naming: Parameters<typeof hintKeys>[1],
+  cancel: Cancel,
+): Promise<void> {
+  await mapConcurrently(hintKeys(attempt.repository, naming, attempt.id), context.limits.maxParallelCalls, (key) =>
+    context.driver.write(key, Buffer.alloc(0), cancel),
+  )
+}
+
+/** Removes what is left of an attempt that comes to nothing; its hints are the sweep's, told by a garbage entry. */
+async function takeBack(context: Context, attempt: Attempt, cancel: Cancel): Promise<void> {
+  const { repository, digest, tags, parsed, id } = attempt
+  const manifests = [digest, ...parsed.manifests, ...(parsed.subject === undefined ? [] : [parsed.subject])]
+  await noteGarbage(context, { repository, manifests, digests: parsed.blobs }, cancel)
+  await context.driver.remove(pushManifestKey(repository, id), cancel)
+  for (const n of tags.keys()) await context.driver.remove(pushTagKey(repository, id, n), cancel)
+}
+
+/** A child that somebody is deleting is pushed again from its own bytes: a new incarnation, which the mark does not mean. */
+async function holdManifest(
+  context: Context,
+  { repository, by }: Pick<Push, 'repository' | 'by'>,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<boolean> {
+  const manifest = await readManifest(context, repository, digest, cancel)
+  if (manifest === undefined) return false
+  const look = (): ReturnType<typeof lookAtManifestMarks> =>
+    lookAtManifestMarks(context, repository, digest, manifest.push, cancel)
+  const { marks } = await lookPastFreshMarks(context, look, cancel)
+  if (marks === 'none') {
+    const again = await readManifest(context, repository, digest, cancel)
+    if (again?.push === manifest.push) return true
+    return again !== undefined && holdManifest(context, { repository, by }, digest, cancel)
+  }
+  const { mediaType, bytes } = manifest
+  await putManifest(
+    context,
+    repository,
+    { reference: { kind: 'digest', digest }, tags: [], mediaType, bytes, by },
+    cancel,
+  )
+  return true
+}
+
+/** Looks at every blob and manifest that the push names; returns those that cannot be relied on. */
+async function findMissing(context: Context, push: Push, cancel: Cancel): Promise<readonly Digest[]> {
+  const { repository, parsed } = push
+  const atOnce = context.limits.maxParallelCalls
+  const blobs = await mapConcurrently(parsed.blobs, atOnce, async (digest) =>
+    (await findSoundLink(context, repository, digest, 'as it is', cancel)) === undefined ? [digest] : [],
+  )
+  const manifests = await mapConcurrently(parsed.manifests, atOnce, async (digest) =>
+    (await holdManifest(context, push, digest, cancel)) ? [] : [digest],
+  )
+  return [...blobs, ...manifests].flat()
+}
+
+function blobUnknown(missing: readonly Digest[]): OciError {
+  const named = missing.slice(0, 10).join(', ') + (missing.length > 10 ? ` and ${missing.length - 10} more` : '')
+  return new OciError('MANIFEST_BLOB_UNKNOWN', `the repository does not hold what the manifest names: ${named}`, {
+    detail: missing.map((digest) => ({ digest })),
+  })
+}
+
+/** A manifest appears only while its push was holding its blobs. True when it did. */
+async function makeManifest(context: Context, attempt: Attempt, cancel: Cancel): Promise<boolean> {
+  const { driver, limits, now } = context
+  const { repository, digest, tags, parsed, bytes, by, id } = attempt
+  const record = encodeManifest({ digest, mediaType: parsed.mediaType, push: id, at: now(), by }, bytes)
+  await Promise.all([
+    driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false }),
+    mapConcurrently([...tags.keys()], limits.maxParallelCalls, (n) => enterTag(context, attempt, n, id, cancel)),
+  ])
+  const { manifests, subject } = parsed
+  await writeHints(context, attempt, { digest, tags, manifests, subject }, cancel)
+  const missing = await findMissing(context, attempt, cancel)
+  if (missing.length > 0) {
+    await takeBack(context, attempt, cancel)
+    throw blobUnknown(missing)
+  }
+  return (await driver.promote(pushManifestKey(repository, id), manifestKey(repository, digest), cancel)) === 'done'
+}
+
+/** Promotes the entry of one tag. False when the entry was taken back. */
+async function makeTag(context: Context, attempt: Attempt, n: number, tag: Tag, cancel: Cancel): Promise<boolean> {
+  const { repository, digest, id } = attempt
+  const before = await readTag(context, repository, tag, cancel)
+  const key = tagKey(repository, tag)
+  if (before !== undefined && before.digest !== digest) {
+    const lost = before.digest
+    await noteGarbage(context, { repository, manifests: [lost], until: { kind: 'tag', key, digest: lost } }, cancel)
+  }
+  return (await context.driver.promote(pushTagKey(repository, id, n), key, cancel)) === 'done'
+}
+
+async function pushNew(context: Context, attempt: Attempt, cancel: Cancel): Promise<'done' | 'again'> {
+  const { repository, digest, tags, id } = attempt
+  if (!(await makeManifest(context, attempt, cancel))) return 'again'
+  for (const [n, tag] of tags.entries()) if (!(await makeTag(context, attempt, n, tag, cancel))) return 'again'
+  const manifest = await readManifest(context, repository, digest, cancel)
+  return manifest?.push === id ? 'done' : 'again'
+}
+
+/**
+ * The manifest is there: it holds its blobs, only tags are to be written. A tag that was written for this very incarnation needs nothing; one from
+ * before a DELETE may be under removal still, and is written anew.
+ */
+async function retag(
+  context: Context,
+  attempt: Attempt,
+  manifest: StoredManifest,
+  cancel: Cancel,
+): Promise<'done' | 'again'> {
+  const { repository, digest, tags } = attempt
+  let isWritten = false
+  for (const [n, tag] of tags.entries()) {
+    const before = await readTag(context, repository, tag, cancel)
+    if (before?.digest === digest && before.incarnation === manifest.push) continue
+    isWritten = true
+    await enterTag(context, attempt, n, manifest.push, cancel)
+    await writeHints(context, attempt, { digest, tags: [tag], manifests: [] }, cancel)
+    if (!(await makeTag(context, attempt, n, tag, cancel))) return 'again'
+  }
+  if (!isWritten) return 'done'
+  const held = await isHeld(context, repository, manifest, cancel)
+  const now = await readManifest(context, repository, digest, cancel)
+  return held && now?.push === manifest.push ? 'done' : 'again'
+}
+
+function readPush(context: Context, repository: RepositoryName, push: ManifestPush): Push {
+  const { reference, bytes, by, mediaType } = push
+  const { maxManifestDepth: maxDepth, maxManifestReferences: maxReferences } = context.limits
+  const digest = computeDigest(reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256', bytes)
+  if (reference.kind === 'digest' && reference.digest !== digest) {
+    throw new OciError('DIGEST_INVALID', `the manifest has the digest ${digest}, not the one in the URL`, {
+      detail: { digest: reference.digest, computed: digest },
+    })
+  }
+  const parsed = parseManifest(bytes, mediaType, { maxDepth, maxReferences })
+  const tags = [...new Set([...(reference.kind === 'tag' ? [reference.tag] : []), ...push.tags])]
+  return { repository, digest, tags, parsed, bytes, by }
+}
+
+/** Pushes a manifest and its tags; what it throws is said at `Manifests.put`. */
+export async function putManifest(
+  context: Context,
+  repository: RepositoryName,
+  request: ManifestPush,
+  cancel: Cancel,
+): Promise<PushedManifest> {
+  const push = readPush(context, repository, request)
+  const { digest, parsed } = push
+  for (let i = 0; i < maxAttempts; i++) {
+    const attempt = { ...push, id: context.createId() }
+    const manifest = await readManifest(context, repository, digest, cancel)
+    const isThere = manifest !== undefined && (await isHeld(context, repository, manifest, cancel))
+    const outcome = await (isThere ? retag(context, attempt, manifest, cancel) : pushNew(context, attempt, cancel))
+    if (outcome === 'done') return { digest, subject: parsed.subject }
+    await takeBack(context, attempt, cancel)
+  }
+  throw new OciError('UNAVAILABLE', 'others kept deleting what this push needs; try again')
+}

@@ -1,0 +1,95 @@
+/** Upload sessions as the store has them: any process continues any upload by reading these keys. */
+import type { DigestAlgorithm } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { listAll } from '../storage/list-all.ts'
+import type { Cancel } from '../storage/driver.ts'
+import type { Context } from './context.ts'
+import { noteGarbage } from './garbage.ts'
+import { claimKey, parseClaimKey, sessionKey, uploadPrefix } from './layout.ts'
+import { type ClaimRecord, decodeClaim, decodeSession, encodeRecord, type Segment } from './records.ts'
+
+/** An open upload: what its last claim says, or its session when there is none. */
+export interface Upload extends ClaimRecord {
+  readonly id: string
+}
+
+const idPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export function uploadUnknown(id: string): OciError {
+  return new OciError(
+    'BLOB_UPLOAD_UNKNOWN',
+    'there is no such upload session in this repository; it ended or was cancelled',
+    {
+      detail: { id: id.slice(0, 100) },
+    },
+  )
+}
+
+/** Opens a session under a new id, which also names the bytes and is never used again. */
+export async function openSession(
+  { driver, createId, now }: Context,
+  repository: RepositoryName,
+  session: { readonly algorithm?: DigestAlgorithm | undefined; readonly by: string },
+  cancel: Cancel,
+): Promise<Upload> {
+  const id = createId()
+  const algorithm = session.algorithm ?? 'sha256'
+  const record = { repository, algorithm, at: now(), by: session.by }
+  await driver.write(sessionKey(id), encodeRecord(record), { ...cancel, durable: false })
+  return { id, repository, algorithm, segments: [], size: 0 }
+}
+
+/** Reads where an upload stands. BLOB_UPLOAD_UNKNOWN when it has no session, or belongs to another repository. */
+export async function loadUpload(
+  { driver }: Context,
+  repository: RepositoryName,
+  id: string,
+  cancel: Cancel,
+): Promise<Upload> {
+  if (!idPattern.test(id)) throw uploadUnknown(id)
+  let lastClaim: string | undefined
+  let isOpen = false
+  for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
+    if (parseClaimKey(key) !== undefined) lastClaim = key
+    else if (key === sessionKey(id)) isOpen = true
+  }
+  if (!isOpen) throw uploadUnknown(id)
+  const stored = await driver.read(lastClaim ?? sessionKey(id), cancel)
+  if (stored === undefined) throw uploadUnknown(id)
+  const upload =
+    lastClaim === undefined ? { ...decodeSession(stored.bytes), segments: [], size: 0 } : decodeClaim(stored.bytes)
+  if (upload.repository !== repository) throw uploadUnknown(id)
+  const { algorithm, segments, size } = upload
+  return { id, repository, algorithm, segments, size, digest: 'digest' in upload ? upload.digest : undefined }
+}
+
+/** Whether the session is there now: nothing was taken back before this read. */
+export async function isSessionOpen({ driver }: Context, id: string, cancel: Cancel): Promise<boolean> {
+  return (await driver.read(sessionKey(id), cancel)) !== undefined
+}
+
+/**
+ * Claims the place where an upload stands for the body in `segment`: two bodies never mix, exactly one wins. Returns the upload as it stands then,
+ * or `undefined` when another body was first.
+ */
+export async function claim(
+  { driver }: Context,
+  upload: Upload,
+  segment: Segment,
+  digest: Upload['digest'],
+  cancel: Cancel,
+): Promise<Upload | undefined> {
+  const { repository, algorithm } = upload
+  const size = upload.size + segment.size
+  const record: ClaimRecord = { repository, algorithm, segments: [...upload.segments, segment], size, digest }
+  const options = { ...cancel, ifAbsent: true, durable: false }
+  const outcome = await driver.write(claimKey(upload.id, upload.size), encodeRecord(record), options)
+  return outcome === 'written' ? { ...record, id: upload.id } : undefined
+}
+
+/** Ends a session whose bytes nobody needs through it: the sweep looks at them, a request never deletes claimed bytes. */
+export async function endSession(context: Context, id: string, cancel: Cancel): Promise<void> {
+  await noteGarbage(context, { id }, cancel)
+  await context.driver.remove(sessionKey(id), cancel)
+}
