@@ -1,0 +1,91 @@
+/** Every metric once, in base units, with labels of few values. Each app has its own registry of metrics, so tests and workers do not share any. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** One finished request. */
+export interface RequestSample {
+  /** The id of the row in the route table; never a path, of which clients can invent any number. */
+  readonly route: string
+  readonly method: string
+  /** The status that was sent, or 499 when the client left before. */
+  readonly status: number
+  readonly durationSeconds: number
+  /** Bytes of the body that were received. */
+  readonly requestBytes: number
+  /** Bytes of the body that were sent. */
+  readonly responseBytes: number
+}
+
+export interface Metrics {
+  /** Counts a request that begins; `recordRequest` must follow. */
+  startRequest(): void
+  /** Counts a request that ended, however it ended. */
+  recordRequest(sample: RequestSample): void
+  /** Adds memory, CPU, event loop and file descriptors of this process; once per process, because it starts observers. */
+  collectProcess(): void
+  /** The answer to a scraper, in the text format of Prometheus. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+/** Clients can invent methods; these are the ones that get a label of their own. */
+const methods = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'])
+
+/** From a record out of the page cache to a slow push of a big layer. */
+const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120, 600]
+
+const labelNames = ['route', 'method', 'status'] as const
+
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const build = new Gauge({
+    name: 'berth_build_info',
+    help: 'Always 1; the labels say which Berth on which Node.js.',
+    labelNames: ['version', 'node'],
+    registers,
+  })
+  build.set({ version, node: process.version }, 1)
+  const inFlight = new Gauge({
+    name: 'berth_http_requests_in_flight',
+    help: 'Requests that have begun and not ended.',
+    registers,
+  })
+  const requests = new Counter({
+    name: 'berth_http_requests_total',
+    help: 'Requests that ended; status 499 means that the client left first.',
+    labelNames,
+    registers,
+  })
+  const durations = new Histogram({
+    name: 'berth_http_request_duration_seconds',
+    help: 'Time from the headers of a request to the end of its answer.',
+    labelNames,
+    buckets: durationBucketsSeconds,
+    registers,
+  })
+  const received = new Counter({
+    name: 'berth_http_request_bytes_total',
+    help: 'Bytes of request bodies that were received.',
+    labelNames,
+    registers,
+  })
+  const sent = new Counter({
+    name: 'berth_http_response_bytes_total',
+    help: 'Bytes of response bodies that were sent.',
+    labelNames,
+    registers,
+  })
+  return {
+    startRequest: () => inFlight.inc(),
+    recordRequest: (sample) => {
+      const method = methods.has(sample.method) ? sample.method : 'other'
+      const labels = { route: sample.route, method, status: String(sample.status) }
+      inFlight.dec()
+      requests.inc(labels)
+      durations.observe(labels, sample.durationSeconds)
+      received.inc(labels, sample.requestBytes)
+      sent.inc(labels, sample.responseBytes)
+    },
+    collectProcess: () => collectDefaultMetrics({ register: registry }),
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
