@@ -35,6 +35,18 @@ const http = section('The registry itself: where it listens and what it takes fr
     default: '75s',
     reason: 'How long an idle connection stays open: longer than the 60 s of common proxies, so that they close first.',
   }),
+  lingerMs: duration({
+    min: '0s',
+    max: '1m',
+    default: '5s',
+    reason: 'How long the rest of a request is read and dropped after a refusal, so that the client sees the answer.',
+  }),
+  lingerBytes: size({
+    min: '0B',
+    max: '1GiB',
+    default: '64MiB',
+    reason: 'How much of such a request is read and dropped before the connection is closed.',
+  }),
   stopTimeoutMs: duration({
     min: '0s',
     max: '1h',
@@ -54,30 +66,11 @@ const http = section('The registry itself: where it listens and what it takes fr
     default: '4MiB',
     reason: 'A manifest is held in memory whole; the specification asks for at least 4 MiB.',
   }),
-  maxManifestDepth: number({
-    min: 16,
-    max: 1000,
-    default: 64,
-    reason: 'How deep the JSON of a manifest may nest; real ones reach about 6.',
-  }),
-  maxManifestReferences: number({
-    min: 1000,
-    max: 100_000,
-    default: 10_000,
-    reason: 'How many blobs and manifests one manifest may name; each costs a look at the store.',
-  }),
   maxTagsPerPush: number({
     min: 10,
     max: 1000,
     default: 100,
     reason: 'How many `?tag=` one manifest push may carry; the specification asks for at least 10.',
-  }),
-  maxUploadChunks: number({
-    min: 100,
-    max: 100_000,
-    default: 10_000,
-    reason:
-      'How many chunks one upload may have: every later request of it, and every read of the blob, goes through all.',
   }),
   maxRanges: number({
     min: 1,
@@ -179,7 +172,7 @@ const registry = section('Times and limits of the write side; `docs/architecture
     default: '24h',
     reason: 'A blob that a client was told about stays for at least half of this, named by a manifest or not.',
   }),
-  markFreshMs: duration({
+  freshMarkMs: duration({
     min: '1s',
     max: '10m',
     default: '1m',
@@ -197,6 +190,31 @@ const registry = section('Times and limits of the write side; `docs/architecture
     default: 1000,
     reason:
       'Uploads whose running digest is remembered between two chunks; beyond, their bytes are read again at the end.',
+  }),
+  maxUploadChunks: number({
+    min: 100,
+    max: 100_000,
+    default: 10_000,
+    reason:
+      'How many chunks one upload may have: every later request of it, and every read of the blob, goes through all.',
+  }),
+  maxManifestDepth: number({
+    min: 16,
+    max: 1000,
+    default: 64,
+    reason: 'How deep the JSON of a manifest may nest; real ones reach about 6.',
+  }),
+  maxManifestReferences: number({
+    min: 1000,
+    max: 100_000,
+    default: 10_000,
+    reason: 'How many blobs and manifests one manifest may name; each costs a look at the store.',
+  }),
+  maxParallelCalls: number({
+    min: 1,
+    max: 1000,
+    default: 32,
+    reason: 'Calls to the store that one request has under way at once, e.g. for the blobs a manifest names.',
   }),
 })
 
