@@ -1,0 +1,66 @@
+/** Puts the registry behind HTTP: everything injected, nothing read from outside. It never listens, so tests use it as it is. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import Koa from 'koa'
+import type { Extra, HttpLimits, Services, State } from './http/context.ts'
+import { answerErrors, type ErrorLog } from './http/errors.ts'
+import { type AccessLog, observe, type Observers } from './http/observe.ts'
+import { createRouter, prepare } from './http/router.ts'
+import { guardWire } from './http/wire.ts'
+
+/** Limits of the server below the requests. */
+export interface ServerLimits {
+  /** The longest a client may take to send its headers, in ms. */
+  readonly headersTimeoutMs: number
+  /** How long an idle connection stays open, in ms. */
+  readonly keepAliveTimeoutMs: number
+  /** Request line and headers together, in bytes. */
+  readonly maxHeaderBytes: number
+}
+
+export interface AppDependencies extends Omit<Services, 'limits'>, Omit<Observers, 'log'> {
+  readonly log: AccessLog & ErrorLog
+  readonly limits: HttpLimits & ServerLimits
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+function createListener(dependencies: AppDependencies): Listener {
+  const { log, limits } = dependencies
+  const app = new Koa<State, Extra>()
+  app.use(observe(dependencies))
+  app.use(answerErrors(log, limits))
+  app.use(prepare())
+  app.use(createRouter(dependencies).routes())
+  // Koa reports here what breaks after an answer began, which the access log has already; without a listener it writes to the console.
+  app.on('error', () => undefined)
+  const handle = app.callback()
+  return (request, response) => void handle(request, response)
+}
+
+/** A server that does not listen yet. */
+export function createApp(dependencies: AppDependencies): Server {
+  const { limits } = dependencies
+  const listener = createListener(dependencies)
+  const inFlight = new WeakMap<Duplex, ServerResponse>()
+  const server = createServer(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      // A layer may take an hour to arrive: `body.ts` limits its pauses instead.
+      requestTimeout: 0,
+      // How often Node looks for headers that take too long.
+      connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5000),
+      // Checked by the router, which answers in JSON.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    (request, response) => {
+      inFlight.set(request.socket, response)
+      listener(request, response)
+    },
+  )
+  guardWire(server, inFlight, dependencies, limits.lingerMs)
+  return server
+}

@@ -1,0 +1,115 @@
+/** Blobs: HEAD, GET with ranges, DELETE. distribution-spec v1.1.1, end-2 and end-10. */
+import { randomBytes } from 'node:crypto'
+import type { Writable } from 'node:stream'
+import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
+import type { ByteRange } from '../../storage/driver.ts'
+import type { OpenBlob, Registry } from '../../registry/registry.ts'
+import { allowsRange, entityTagOf, isNotModified } from '../conditional.ts'
+import type { HttpContext, Services } from '../context.ts'
+import { sendEmpty } from '../json.ts'
+import { frameParts } from '../multipart.ts'
+import { formatContentRange, parseRange } from '../range.ts'
+import { sendStream } from '../send.ts'
+
+export interface BlobTarget {
+  readonly name: RepositoryName
+  readonly digest: Digest
+}
+
+const mediaType = 'application/octet-stream'
+
+/** Ranges of one answer that are open at once: each may hold a file. */
+const maxOpenRanges = 16
+
+/** Writes each head and the range behind it, opening the next few when these are through. */
+async function copyParts(
+  { blobs }: Registry,
+  { name, digest }: BlobTarget,
+  first: OpenBlob,
+  ranges: readonly ByteRange[],
+  heads: readonly Buffer[],
+  to: Writable,
+): Promise<void> {
+  let opened = first
+  try {
+    for (let i = 0; i < ranges.length; i++) {
+      if (i > 0 && i % maxOpenRanges === 0) {
+        opened = await blobs.open(name, digest, () => ranges.slice(i, i + maxOpenRanges))
+      }
+      const head = heads[i]
+      if (head !== undefined) to.write(head)
+      await opened.parts[i % maxOpenRanges]?.copyTo(to)
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+function setContentHeaders(ctx: HttpContext, digest: Digest): void {
+  const { res } = ctx
+  res.setHeader('Docker-Content-Digest', digest)
+  res.setHeader('ETag', entityTagOf(digest))
+  res.setHeader('Accept-Ranges', 'bytes')
+}
+
+async function headBlob(ctx: HttpContext, target: BlobTarget, { registry }: Services): Promise<void> {
+  const { size } = await registry.blobs.stat(target.name, target.digest)
+  setContentHeaders(ctx, target.digest)
+  ctx.status = 200
+  ctx.set('Content-Type', mediaType)
+  ctx.length = size
+}
+
+async function answerNotModified(ctx: HttpContext, target: BlobTarget, { registry }: Services): Promise<void> {
+  await registry.blobs.stat(target.name, target.digest)
+  setContentHeaders(ctx, target.digest)
+  ctx.status = 304
+}
+
+export async function getBlob(ctx: HttpContext, target: BlobTarget, services: Services): Promise<void> {
+  const { name, digest } = target
+  const { headers, method } = ctx.req
+  if (isNotModified(headers, digest)) return answerNotModified(ctx, target, services)
+  // RFC 9110 §14.2: a range is for GET only.
+  if (method === 'HEAD') return headBlob(ctx, target, services)
+  const { registry, limits } = services
+  const header = allowsRange(ctx.get('If-Range') || undefined, digest) ? headers.range : undefined
+  let ranges: readonly ByteRange[] | undefined
+  const blob = await registry.blobs.open(name, digest, (size) => {
+    ranges = header === undefined ? undefined : parseRange(header, size, limits.maxRanges)
+    return ranges?.slice(0, maxOpenRanges) ?? [{ start: 0, end: size }]
+  })
+  setContentHeaders(ctx, digest)
+  const [only] = ranges ?? []
+  ctx.status = only === undefined ? 200 : 206
+  if (ranges === undefined || only === undefined || ranges.length === 1) {
+    const { start, end } = only ?? { start: 0, end: blob.size }
+    ctx.set('Content-Type', mediaType)
+    if (only !== undefined) ctx.set('Content-Range', formatContentRange(only, blob.size))
+    await sendStream(ctx, end - start, (to) => copyParts(registry, target, blob, [{ start, end }], [], to), limits)
+    return
+  }
+  const asked = ranges
+  const { contentType, contentLength, heads, tail } = frameParts(
+    asked,
+    blob.size,
+    mediaType,
+    randomBytes(16).toString('hex'),
+  )
+  ctx.set('Content-Type', contentType)
+  const copy = async (to: Writable): Promise<void> => {
+    await copyParts(registry, target, blob, asked, heads, to)
+    to.write(tail)
+  }
+  await sendStream(ctx, contentLength, copy, limits)
+}
+
+export async function deleteBlob(
+  ctx: HttpContext,
+  { name, digest }: BlobTarget,
+  { registry }: Services,
+): Promise<void> {
+  await registry.blobs.remove(name, digest)
+  sendEmpty(ctx, 202)
+}

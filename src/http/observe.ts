@@ -1,0 +1,112 @@
+/** What the operator sees of a request: its id, one log line, one sample of the metrics, written when the response closes. */
+import type { Middleware } from 'koa'
+import { anonymous } from '../auth/policy.ts'
+import type { Extra, HttpContext, State } from './context.ts'
+
+/** What the HTTP layer needs of a log. */
+export interface AccessLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+/** One finished request, for the metrics. */
+export interface RequestSample {
+  readonly route: string
+  readonly method: string
+  /** What was sent, or 499 when the client left before anything was. */
+  readonly status: number
+  readonly durationSeconds: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+}
+
+export interface RequestMetrics {
+  startRequest(): void
+  recordRequest(sample: RequestSample): void
+}
+
+export interface Observers {
+  readonly log: AccessLog
+  readonly metrics: RequestMetrics
+  /** A random name for a request. */
+  readonly createId: () => string
+  /** A monotonic clock in ms. */
+  readonly monotonicMs: () => number
+}
+
+/** nginx's number for a client that left before it was answered. */
+const statusClientGone = 499
+
+/** An id that a proxy in front gave is kept, so that both logs tell the same story; anything that could disturb a log is not. */
+const requestIdPattern = /^[\w.:=+/@-]{1,128}$/
+
+/** The id of a request: the one it brought, when it is sane. */
+export function chooseRequestId(inbound: string | readonly string[] | undefined, createId: () => string): string {
+  return typeof inbound === 'string' && requestIdPattern.test(inbound) ? inbound : createId()
+}
+
+/** The headers that every answer carries. */
+export function setCommonHeaders(ctx: HttpContext): void {
+  const { res } = ctx
+  res.setHeader('X-Request-Id', ctx.state.requestId)
+  res.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
+  res.setHeader('X-Content-Type-Options', 'nosniff')
+}
+
+/** Bytes of the body that were sent, and whether that was all of it. */
+function outcomeOf(ctx: HttpContext): { readonly bytes: number; readonly whole: boolean } {
+  if (ctx.state.sent !== undefined) return ctx.state.sent
+  // Koa ends a small answer in one piece; once that happened the socket has all of it.
+  const whole = ctx.res.writableEnded
+  const isBodiless = ctx.method === 'HEAD' || ctx.status === 204 || ctx.status === 304
+  return { whole, bytes: whole && !isBodiless ? (ctx.response.length ?? 0) : 0 }
+}
+
+function report(ctx: HttpContext, observers: Observers, durationMs: number, address: string | undefined): void {
+  const { state, res } = ctx
+  const { route, repository, requestId } = state
+  const { bytes, whole } = outcomeOf(ctx)
+  const status = res.headersSent || whole ? res.statusCode : statusClientGone
+  const method = ctx.method
+  const bytesIn = state.body?.received ?? 0
+  const durationSeconds = durationMs / 1000
+  observers.metrics.recordRequest({
+    route,
+    method,
+    status,
+    durationSeconds,
+    requestBytes: bytesIn,
+    responseBytes: bytes,
+  })
+  observers.log.info('request', {
+    requestId,
+    method,
+    route,
+    repository,
+    status,
+    code: state.errorCode,
+    aborted: whole ? undefined : true,
+    bytesIn,
+    bytesOut: bytes,
+    durationMs: Math.round(durationMs * 100) / 100,
+    address,
+    userAgent: ctx.req.headers['user-agent']?.slice(0, 300),
+  })
+}
+
+/** The outermost middleware: makes the state of the request, and reports it when the response is closed, however that comes about. */
+export function observe(observers: Observers): Middleware<State, Extra> {
+  const { createId, monotonicMs, metrics } = observers
+  return (ctx, next) => {
+    const start = monotonicMs()
+    const { req, res, state } = ctx
+    // Read now: a socket that is gone has no address.
+    const address = req.socket.remoteAddress
+    state.requestId = chooseRequestId(req.headers['x-request-id'], createId)
+    state.principal = anonymous
+    state.route = 'unmatched'
+    metrics.startRequest()
+    res.once('close', () => report(ctx, observers, monotonicMs() - start, address))
+    setCommonHeaders(ctx)
+    return next()
+  }
+}

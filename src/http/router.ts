@@ -1,0 +1,56 @@
+/** The table of routes as middleware, with 404 and 405 as OCI errors for everything that is not in it. */
+import { Router } from '@koa/router'
+import type { Middleware } from 'koa'
+import { OciError } from '../oci/errors.ts'
+import { authenticate } from './authenticate.ts'
+import type { Extra, Services, State } from './context.ts'
+import { type Route, routes } from './routes.ts'
+
+/** Brings a request target in absolute form into origin form; RFC 9112 §3.2.2 wants both accepted. */
+export function toOriginForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const authority = /^https?:\/\/[^/?#]+/i.exec(target)?.[0]
+  if (authority === undefined) throw new OciError('REQUEST_INVALID', 'the request target must be a path')
+  const rest = target.slice(authority.length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** The methods that a path has, for `Allow`. RFC 9110 §10.2.1. */
+function methodsOf(paths: ReadonlySet<string>): string {
+  return [...new Set(routes.filter(({ path }) => paths.has(path)).flatMap(({ methods }) => methods))].join(', ')
+}
+
+function register(router: Router<State, Extra>, services: Services, { id, methods, path, serve }: Route): void {
+  router.register(path, [...methods], async (ctx) => {
+    ctx.state.route = id
+    await serve(ctx, ctx.params, services)
+  })
+}
+
+/** The first look at a request: a target and a host that everything behind can rely on, and who asks. */
+export function prepare(): Middleware<State, Extra> {
+  return (ctx, next) => {
+    const { req, state } = ctx
+    // RFC 9112 §3.2. Node would answer this itself, without a body.
+    if (req.headers.host === undefined && req.httpVersion === '1.1') {
+      throw new OciError('REQUEST_INVALID', 'a request needs a Host header')
+    }
+    req.url = toOriginForm(req.url ?? '')
+    state.principal = authenticate(ctx)
+    return next()
+  }
+}
+
+/** The router: it decodes each part of a path once; what is still escaped then is malformed. */
+export function createRouter(services: Services): Router<State, Extra> {
+  // Without `exclusive` every route that matches would run, one after the other.
+  const router = new Router<State, Extra>({ sensitive: true, strict: true, exclusive: true })
+  for (const each of routes) register(router, services, each)
+  router.on('not-found', (ctx) => {
+    const paths = new Set((ctx.matched ?? []).map(({ path }) => String(path)))
+    if (paths.size === 0) throw new OciError('NOT_FOUND', 'there is no such endpoint')
+    const allow = methodsOf(paths)
+    throw new OciError('UNSUPPORTED', `here only ${allow} can be used`, { headers: { Allow: allow } })
+  })
+  return router
+}

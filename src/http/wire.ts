@@ -1,0 +1,104 @@
+/**
+ * Answers what is not a request: bytes that the HTTP parser refuses, headers that are too big or never end, CONNECT. Clients of a plain port
+ * begin with a TLS ClientHello and fall back when they get `HTTP/1.1 400`; all of these answers have error JSON, too. RFC 9112 §2.2, §9.
+ */
+import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { ErrorCode } from '../oci/errors.ts'
+import { encodeErrors } from './errors.ts'
+import type { Observers } from './observe.ts'
+
+interface Refusal {
+  readonly status: number
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+const malformed: Refusal = { status: 400, code: 'REQUEST_INVALID', message: 'this is not a valid HTTP/1.1 request' }
+
+/** What the parser or a timer of Node's server says, as an answer; everything else is `malformed`. */
+const refusals: ReadonlyMap<string | undefined, Refusal> = new Map<string, Refusal>([
+  ['HPE_HEADER_OVERFLOW', { status: 431, code: 'REQUEST_INVALID', message: 'request line and headers are too large' }],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', { status: 413, code: 'TOO_LARGE', message: 'the chunk extensions are too large' }],
+  ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, code: 'REQUEST_TIMEOUT', message: 'the headers did not arrive in time' }],
+])
+
+function headersOf(body: Buffer): Readonly<Record<string, string>> {
+  return {
+    'Content-Type': 'application/json',
+    'Content-Length': String(body.length),
+    'Docker-Distribution-Api-Version': 'registry/2.0',
+    'X-Content-Type-Options': 'nosniff',
+    Connection: 'close',
+  }
+}
+
+/** Writes a whole answer to a bare socket and closes it a moment later: unread bytes would turn the close into a reset. */
+function answerSocket(socket: Duplex, { status, code, message }: Refusal, lingerMs: number): void {
+  const body = encodeErrors([{ code, message }])
+  const lines = Object.entries(headersOf(body)).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`
+  socket.end(Buffer.concat([Buffer.from(head, 'latin1'), body]))
+  socket.on('error', () => undefined)
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(timer))
+  socket.resume()
+}
+
+function isGone(error: NodeJS.ErrnoException, socket: Duplex): boolean {
+  return error.code === 'ECONNRESET' || error.code === 'EPIPE' || socket.destroyed
+}
+
+/** Guards a server that does not listen yet. `inFlight` knows the newest response of each socket. */
+export function guardWire(
+  server: Server,
+  inFlight: WeakMap<Duplex, ServerResponse>,
+  { log, metrics }: Pick<Observers, 'log' | 'metrics'>,
+  lingerMs: number,
+): void {
+  const refuse = (socket: Duplex, method: string, refusal: Refusal, reason: string | undefined): void => {
+    const address = 'remoteAddress' in socket ? socket.remoteAddress : undefined
+    answerSocket(socket, refusal, lingerMs)
+    const { status, code } = refusal
+    metrics.startRequest()
+    metrics.recordRequest({ route: 'malformed', method, status, durationSeconds: 0, requestBytes: 0, responseBytes: 0 })
+    log.info('request', { method, route: 'malformed', status, code, reason, address })
+  }
+
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (isGone(error, socket)) {
+      socket.destroy()
+      return
+    }
+    // Already answered, and lingering: what still comes is not looked at.
+    if (!socket.writable) return
+    const response = inFlight.get(socket)
+    const isBusy = response !== undefined && !response.writableFinished
+    if (isBusy && response.headersSent) {
+      // Nothing can be said in the middle of another answer; unless it is whole already, it is cut.
+      if (!response.writableEnded) socket.destroy(error)
+      return
+    }
+    const refusal = refusals.get(error.code) ?? malformed
+    if (isBusy) {
+      // The body of a request turned out malformed: this is its answer, so that the log line of the request shows it.
+      const body = encodeErrors([{ code: refusal.code, message: refusal.message }])
+      response.writeHead(refusal.status, headersOf(body)).end(body)
+      setTimeout(() => socket.destroy(), lingerMs).unref()
+      return
+    }
+    refuse(socket, 'other', refusal, error.code)
+  })
+  server.on('connect', (_request: IncomingMessage, socket) => {
+    refuse(
+      socket,
+      'CONNECT',
+      { status: 405, code: 'UNSUPPORTED', message: 'this is a registry, not a proxy' },
+      undefined,
+    )
+  })
+  // RFC 9110 §10.1.1: an expectation that is not understood may be ignored; Node would answer 417 without a body.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response)
+  })
+}
