@@ -176,9 +176,9 @@ export function parseCatalogEntry(key: string): RepositoryName {
   return readName(key.slice(catalogPrefix.length, -1))
 }
 
-/** Where the catalog goes on behind a repository: `0` is the character after `/`. */
-export function afterCatalogEntry(repository: RepositoryName): string {
-  return `${catalogPrefix}${writeName(repository)}0`
+/** The folded entry of a repository in the catalog listing. */
+export function catalogEntry(repository: RepositoryName): string {
+  return manifestsPrefix(repository)
 }
 
 export function tagsPrefix(repository: RepositoryName): string {

@@ -95,7 +95,7 @@ async function removeIncarnation(
   const { driver, createId } = context
   const { digest, push, version } = manifest
   const mark = manifestMarkKey(repository, digest, push, createId())
-  await driver.write(mark, Buffer.alloc(0), cancel)
+  await driver.write(mark, Buffer.alloc(0), { ...cancel, reserve: true })
   try {
     await refuseWhileNamed(context, repository, digest, cancel)
     await noteLostManifest(context, repository, manifest, cancel)

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { parseName } from '../../src/oci/name.ts'
+import { createWorld, elsewhere, hour, pushBlob, readBlob, repo, sha256, type World } from './harness.ts'
+
+const unknown = { code: 'BLOB_UNKNOWN' }
+const anybody = { mayPull: () => true }
+
+async function dataKey(world: World, name: string): Promise<string> {
+  const [key = ''] = await world.keys('data/')
+  return `${key.slice(0, key.lastIndexOf('/'))}/${name}`
+}
+
+describe('a blob', () => {
+  it('is there for its repository only', async () => {
+    const { registry } = createWorld()
+    const digest = await pushBlob(registry, repo, 'abc')
+    assert.deepEqual(await registry.blobs.stat(repo, digest), { digest, size: 3 })
+    await assert.rejects(registry.blobs.stat(elsewhere, digest), unknown)
+    await assert.rejects(
+      registry.blobs.open(elsewhere, digest, () => [{ start: 0, end: 3 }]),
+      unknown,
+    )
+  })
+
+  it('is unknown to HEAD and GET alike when its bytes are gone', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    for (const key of await world.keys('data/')) await world.driver.remove(key)
+    await assert.rejects(world.registry.blobs.stat(repo, digest), unknown)
+    await assert.rejects(
+      world.registry.blobs.open(repo, digest, () => [{ start: 0, end: 3 }]),
+      unknown,
+    )
+  })
+
+  it('is read from the bytes of another upload when the link is replaced between two steps', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    const [bytes = ''] = await world.keys('data/')
+    world.intercept = async ({ method }) => {
+      if (method !== 'open') return
+      world.intercept = undefined
+      await world.driver.remove(bytes)
+      await pushBlob(world.other, repo, 'abc')
+    }
+    assert.equal(await readBlob(world.registry, repo, digest), 'abc')
+  })
+
+  it('lets out what the choice of ranges throws, and holds nothing open', async () => {
+    const { registry } = createWorld()
+    const digest = await pushBlob(registry, repo, 'abc')
+    const choose = (size: number): never => {
+      throw new Error(`no range of ${size}`)
+    }
+    await assert.rejects(registry.blobs.open(repo, digest, choose), /no range of 3/)
+  })
+
+  it('is gone at once when it is deleted, everywhere, and stays in other repositories', async () => {
+    const { registry, other, keys } = createWorld()
+    const digest = await pushBlob(registry, repo, 'abc')
+    await pushBlob(registry, elsewhere, 'abc')
+    await registry.blobs.remove(repo, digest)
+    await assert.rejects(other.blobs.stat(repo, digest), unknown)
+    await assert.rejects(other.blobs.remove(repo, digest), unknown)
+    assert.equal(await readBlob(other, elsewhere, digest), 'abc')
+    assert.equal((await keys('data/')).length, 2, 'a request never deletes claimed bytes')
+  })
+
+  it('is deleted although its link was replaced meanwhile', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    const [bytes = ''] = await world.keys('data/')
+    world.intercept = async ({ method, key }) => {
+      if (method !== 'remove' || !key.startsWith('blobs/')) return
+      world.intercept = undefined
+      await world.driver.remove(bytes)
+      await pushBlob(world.other, repo, 'abc')
+    }
+    await world.registry.blobs.remove(repo, digest)
+    await assert.rejects(world.registry.blobs.stat(repo, digest), unknown)
+  })
+})
+
+describe('the lease of a blob', () => {
+  it('is renewed by HEAD when half of it is spent, once, and before the look that counts', async () => {
+    const world = createWorld()
+    const { registry, clock, calls } = world
+    const digest = await pushBlob(registry, repo, 'abc')
+    clock.now += 11 * hour
+    await registry.blobs.stat(repo, digest)
+    assert.ok(!(await world.keys('data/')).some((key) => key.includes('/~')))
+    clock.now += 2 * hour
+    calls.length = 0
+    await registry.blobs.stat(repo, digest)
+    assert.deepEqual(
+      calls.map(({ method }) => method),
+      ['read', 'list', 'stat', 'write', 'list'],
+    )
+    clock.now += 11 * hour
+    calls.length = 0
+    await registry.blobs.stat(repo, digest)
+    assert.ok(!calls.some(({ method }) => method === 'write'), 'the renewal is young enough')
+    clock.now += 2 * hour
+    await registry.blobs.stat(repo, digest)
+    assert.ok(calls.some(({ method }) => method === 'write'))
+  })
+
+  it('is not promised when a mark was written before the renewal', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    world.clock.now += 13 * hour
+    const mark = await dataKey(world, '!sweep')
+    world.intercept = async ({ method, key }) => {
+      if (method === 'write' && key.includes('/~')) await world.driver.write(mark, Buffer.alloc(0))
+    }
+    await assert.rejects(world.registry.blobs.stat(repo, digest), unknown)
+  })
+})
+
+describe('a mark on the bytes of a blob', () => {
+  it('is waited for while it is fresh: it may be taken back', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    const mark = await dataKey(world, '!sweep')
+    await world.driver.write(mark, Buffer.alloc(0))
+    world.intercept = async ({ method }) => {
+      if (method === 'list' && world.slept.length === 2) await world.driver.remove(mark)
+    }
+    assert.equal((await world.registry.blobs.stat(repo, digest)).size, 3)
+    assert.equal(world.slept.length, 2)
+  })
+
+  it('that stays means unknown, after a bounded wait', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    await world.driver.write(await dataKey(world, '!sweep'), Buffer.alloc(0))
+    await assert.rejects(world.registry.blobs.stat(repo, digest), unknown)
+    const waited = world.slept.reduce((sum, ms) => sum + ms, 0)
+    assert.ok(waited >= 2_000 && waited < 5_000, `waited ${waited} ms`)
+  })
+
+  it('that is old means unknown at once; images that are there keep working', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    await world.driver.write(await dataKey(world, '!sweep'), Buffer.alloc(0))
+    world.clock.now += 61_000
+    await assert.rejects(world.registry.blobs.stat(repo, digest), unknown)
+    assert.deepEqual(world.slept, [])
+    assert.equal(await readBlob(world.registry, repo, digest), 'abc')
+    assert.equal(await world.registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }), false)
+  })
+})
+
+describe('a mount', () => {
+  it('takes a blob from a named repository without moving bytes', async () => {
+    const { registry, keys } = createWorld()
+    const digest = await pushBlob(registry, repo, 'abc')
+    assert.equal(await registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }), true)
+    assert.equal(await readBlob(registry, elsewhere, digest), 'abc')
+    assert.equal((await keys('data/')).length, 1)
+  })
+
+  it('finds a repository by itself among those that may be pulled', async () => {
+    const { registry } = createWorld()
+    const digest = await pushBlob(registry, repo, 'abc')
+    const secret = { mayPull: (name: string) => name !== repo }
+    assert.equal(await registry.blobs.mount(elsewhere, digest, secret), false)
+    assert.equal(await registry.blobs.mount(elsewhere, digest, { from: repo, ...secret }), false)
+    await assert.rejects(registry.blobs.stat(elsewhere, digest), unknown)
+    assert.equal(await registry.blobs.mount(elsewhere, digest, anybody), true)
+    assert.equal(await registry.blobs.mount(elsewhere, digest, secret), true, 'it is there already')
+  })
+
+  it('comes to nothing for what is not there, and leaves nothing', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    const nobody = parseName('no/body')
+    assert.equal(await world.registry.blobs.mount(elsewhere, sha256('x'), anybody), false)
+    assert.equal(await world.registry.blobs.mount(elsewhere, digest, { from: nobody, ...anybody }), false)
+    for (const key of await world.keys('data/')) await world.driver.remove(key)
+    const before = await world.keys()
+    assert.equal(await world.registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }), false)
+    assert.deepEqual(await world.keys(), before)
+  })
+})
