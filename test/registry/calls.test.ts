@@ -6,6 +6,7 @@ import {
   chunkOf,
   createWorld,
   elsewhere,
+  imageOf,
   pushBlob,
   pushImage,
   pushManifest,
