@@ -62,7 +62,7 @@ const http = section('The registry itself: where it listens and what it takes fr
   }),
   maxManifestBytes: size({
     min: '4MiB',
-    max: '64MiB',
+    max: '8MiB',
     default: '4MiB',
     reason: 'A manifest is held in memory whole; the specification asks for at least 4 MiB.',
   }),

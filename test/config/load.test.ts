@@ -119,7 +119,7 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
     'a manifest limit below the specification',
     'http: { maxManifestBytes: 1MiB }',
     {},
-    /found "1MiB", expected a size from 4MiB to 64MiB/,
+    /found "1MiB", expected a size from 4MiB to 8MiB/,
   ],
   ['nothing', 'http:\n  port:', {}, /^berth.yaml:2: http.port: found nothing, expected/],
   ['a list', 'http: { port: [1] }', {}, /found a list, expected/],
