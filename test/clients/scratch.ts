@@ -1,12 +1,11 @@
-/** A temporary folder that is gone after the suite that asked for it. */
+/** A temporary folder that is gone when the test file has ended. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
 
-/** To be called in the body of a `describe`, not in a hook: the folder goes when the suite ends. */
+/** Removed at the very end and not in a hook: hooks run in the order they are written, and daemons must stop first. */
 export function createScratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'berth-client-'))
-  after(() => rmSync(folder, { recursive: true, force: true }))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
