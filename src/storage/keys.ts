@@ -14,6 +14,8 @@ export interface KeyRules {
   checkPrefix(prefix: string): KeyRule
   /** The rule of a key or prefix that was checked before. */
   ruleOf(checked: string): KeyRule
+  /** The rule of a single, or of a top-level prefix with its `/`, if there is such a one. */
+  find(top: string): KeyRule | undefined
 }
 
 const maxSegmentBytes = 255
@@ -47,6 +49,7 @@ export function createKeyRules(keySpace: KeySpace): KeyRules {
 
   return {
     ruleOf,
+    find: (top) => rules.get(top),
     check(key) {
       const segments = split(key)
       const rule = ruleOf(key)

@@ -1,0 +1,65 @@
+/** What is in one directory, as keys and further directories in byte order; kept as long as it is proven to be right. */
+import type { Dirent } from 'node:fs'
+import { isSegment, type KeyRules } from '../keys.ts'
+import { requireFolder } from './directories.ts'
+import type { Disk } from './disk.ts'
+import { isMissing } from './errors.ts'
+
+/**
+ * What may follow a prefix up to the next `/`, in order: `x` is a key, `x/` is a directory that may hold keys. Written so, the order of
+ * these is the order of the keys behind them (`a!` before `a/…` before `a0`).
+ */
+export type Children = readonly string[]
+
+/** Younger directories may change again within the resolution of their time stamp: up to 2 s on old file systems. */
+const settledMs = 2000
+
+/** The children of a prefix; none when there is no such directory. */
+export async function childrenOf(disk: Disk, prefix: string): Promise<Children> {
+  try {
+    return await readChildren(disk, prefix)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await requireFolder(disk, disk.paths.directoryOf(prefix.slice(0, prefix.indexOf('/') + 1)))
+    return []
+  }
+}
+
+async function readChildren({ calls, paths, rules, kept, now }: Disk, prefix: string): Promise<Children> {
+  const directory = paths.directoryOf(prefix)
+  const stats = await calls.stat(directory)
+  const stamp = `${stats.ino} ${stats.mtimeMs} ${stats.ctimeMs}`
+  const known = kept?.get(directory)
+  if (known?.stamp === stamp) return known.children
+  // The stamp is older than the names: with a change in between it differs at the next look.
+  const settled = now() - stats.mtimeMs > settledMs
+  const toChild = prefix === '' ? topChild(rules) : innerChild(rules, prefix)
+  const children: string[] = []
+  for (const entry of await calls.readEntries(directory, stats.size)) {
+    const child = isSegment(entry.name) ? toChild(entry) : undefined
+    if (child !== undefined) children.push(child)
+  }
+  children.sort()
+  if (settled) kept?.set(directory, { stamp, children })
+  return children
+}
+
+type ToChild = (entry: Dirent) => string | undefined
+
+function topChild(rules: KeyRules): ToChild {
+  return (entry) => {
+    if (entry.isFile()) return rules.find(entry.name)?.kind === 'single' ? entry.name : undefined
+    return entry.isDirectory() && rules.find(`${entry.name}/`) !== undefined ? `${entry.name}/` : undefined
+  }
+}
+
+/** `undefined` for what can be no part of a key: a stray file, or a file of a record. */
+function innerChild(rules: KeyRules, prefix: string): ToChild {
+  const rule = rules.ruleOf(prefix)
+  if (rule.kind !== 'record') {
+    return (entry) => (entry.isFile() ? entry.name : entry.isDirectory() ? `${entry.name}/` : undefined)
+  }
+  const missing = rule.depth - (prefix.split('/').length - 1)
+  if (missing < 1) return () => undefined
+  return (entry) => (entry.isDirectory() ? (missing === 1 ? entry.name : `${entry.name}/`) : undefined)
+}

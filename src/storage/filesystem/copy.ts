@@ -1,0 +1,79 @@
+/** The fastest way from a file to a stream: two reused buffers, one being read into while the other is written. */
+import type { Writable } from 'node:stream'
+import type { ByteRange, Cancel, OpenBytes } from '../driver.ts'
+import { type WriteChunk, withTarget } from '../target.ts'
+import type { Calls } from './calls.ts'
+import { translateErrors } from './errors.ts'
+
+/** Measured: two buffers of 1 MiB reach nginx; 256 KiB lose a third, 4 MiB win nothing. */
+const copyBytes = 1024 * 1024
+
+/** Takes over an open file: it is closed by the copy or by `close`. */
+export function openBytes(calls: Calls, file: number, key: string, range: ByteRange): OpenBytes {
+  let copying: Promise<void> | undefined
+  let closing: Promise<void> | undefined
+  const doing = `reading ${key}`
+
+  async function close(): Promise<void> {
+    await copying?.catch(() => undefined)
+    closing ??= calls.close(file)
+    return closing
+  }
+
+  return {
+    size: range.end - range.start,
+    async copyTo(target: Writable, options: Cancel = {}) {
+      if (copying !== undefined || closing !== undefined) throw new Error(`${key} was already copied or closed`)
+      copying = translateErrors(doing, () =>
+        withTarget(target, options, (write) => copyRange(calls, file, key, range, write)),
+      )
+      try {
+        await copying
+      } finally {
+        await close()
+      }
+    },
+    close: () => translateErrors(doing, close),
+  }
+}
+
+async function copyRange(
+  calls: Calls,
+  file: number,
+  key: string,
+  { start, end }: ByteRange,
+  write: WriteChunk,
+): Promise<void> {
+  if (start === end) return
+  const size = Math.min(copyBytes, end - start)
+  let filling = Buffer.allocUnsafeSlow(size)
+  // A range that fits into one buffer needs no second one.
+  let emptying = end - start > size ? Buffer.allocUnsafeSlow(size) : filling
+  let position = start
+  let written: Promise<void> = Promise.resolve()
+  let reading = calls.read(file, filling, position)
+  try {
+    while (position < end) {
+      const bytesRead = await reading
+      if (bytesRead === 0) throw new Error(`${key} is shorter than it was`)
+      position += bytesRead
+      await written // the other buffer is free again
+      const full = filling
+      filling = emptying
+      emptying = full
+      if (position < end) reading = readAhead(calls, file, filling, position, end)
+      written = write(full.subarray(0, bytesRead))
+      written.catch(() => undefined) // seen at the next await
+    }
+    await written
+  } finally {
+    // Nobody may close the file while it is read.
+    await Promise.allSettled([reading])
+  }
+}
+
+function readAhead(calls: Calls, file: number, into: Buffer, position: number, end: number): Promise<number> {
+  const reading = calls.read(file, into.subarray(0, Math.min(into.length, end - position)), position)
+  reading.catch(() => undefined) // seen at the next await
+  return reading
+}

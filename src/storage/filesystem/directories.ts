@@ -1,0 +1,106 @@
+/** Making, removing and syncing the directories of a key, against other processes that do the same at the same moment. */
+import { dirname } from 'node:path'
+import { StorageError } from '../driver.ts'
+import type { Calls } from './calls.ts'
+import type { Disk } from './disk.ts'
+import { codeOf, isMissing } from './errors.ts'
+import type { Place } from './paths.ts'
+
+/**
+ * Brings a file to its place, making the directories. `gone` when the source is not there (any more), `exists` when a link finds its target
+ * there. A failure leaves no directory behind.
+ */
+export async function bring(
+  disk: Disk,
+  how: 'rename' | 'link',
+  source: string,
+  target: string,
+  place: Place,
+): Promise<'done' | 'gone' | 'exists'> {
+  try {
+    return await bringOrFail(disk, how, source, target, place)
+  } catch (error) {
+    await removeEmpty(disk, place)
+    throw error
+  }
+}
+
+async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, target: string, place: Place) {
+  for (;;) {
+    try {
+      await disk.calls[how](source, target)
+      return 'done'
+    } catch (error) {
+      if (how === 'link' && codeOf(error) === 'EEXIST') return 'exists'
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+    // Either the source is gone, or a directory: whoever removes a last file removes the directories, too.
+    if (!(await exists(disk.calls, source))) {
+      await removeEmpty(disk, place)
+      return 'gone'
+    }
+    await make(disk, place.directory, place)
+  }
+}
+
+/** Nothing at or above the top is made here: on a disk that is not mounted that would begin a second store. */
+async function make(disk: Disk, directory: string, place: Place): Promise<void> {
+  if (directory === place.top) return requireFolder(disk, place.top)
+  for (;;) {
+    try {
+      return await disk.calls.mkdir(directory)
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return undefined
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+    await make(disk, dirname(directory), place)
+  }
+}
+
+/** Removes the directories of a place that are empty, up to those that stay for good; returns the lowest that stays. */
+export async function removeEmpty({ calls }: Disk, { directory, fixed }: Place): Promise<string> {
+  let lowest = directory
+  while (lowest !== fixed) {
+    try {
+      await calls.rmdir(lowest)
+    } catch (error) {
+      if (!isMissing(error)) return lowest
+    }
+    lowest = dirname(lowest)
+  }
+  return lowest
+}
+
+/**
+ * Makes the names on the way to a place durable: also those that were found there, because another process may have made them a moment ago.
+ * The fixed directories are synced once.
+ */
+export async function syncNames(disk: Disk, { directory, fixed }: Place): Promise<void> {
+  const last = disk.syncedFixed.has(fixed) ? fixed : disk.paths.root
+  const chain = [directory]
+  for (let above = directory; above !== last; chain.push(above)) above = dirname(above)
+  await Promise.all(chain.map(disk.syncDirectory))
+  disk.syncedFixed.add(fixed)
+}
+
+/** Makes a removal durable: `lowest` is what `removeEmpty` left. */
+export async function syncRemoval({ syncDirectory }: Disk, { fixed }: Place, lowest: string): Promise<void> {
+  let directory = lowest
+  while ((await syncDirectory(directory)) === 'gone' && directory !== fixed) directory = dirname(directory)
+}
+
+/** Rejects when the folder itself has vanished (a disk that is not mounted), so that this never looks like an empty store. */
+export async function requireFolder({ calls }: Disk, top: string): Promise<void> {
+  if (!(await exists(calls, top))) throw new StorageError('unavailable', `the folder ${top} is not there`)
+}
+
+/** Whether anything is at a path. */
+export async function exists(calls: Calls, path: string): Promise<boolean> {
+  try {
+    await calls.stat(path)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}

@@ -1,0 +1,67 @@
+/** What the parts of the folder driver share: the system calls, the paths, and the little that is remembered between calls. */
+import { LRUCache } from 'lru-cache'
+import type { KeyRules } from '../keys.ts'
+import { type Calls, createLocalCalls, createNetworkCalls } from './calls.ts'
+import type { Children } from './children.ts'
+import type { FilesystemOptions } from './driver.ts'
+import { createPaths, type Paths } from './paths.ts'
+import { createSharedSync, type SharedSync } from './shared-sync.ts'
+
+export interface Disk {
+  readonly calls: Calls
+  readonly rules: KeyRules
+  readonly paths: Paths
+  readonly createId: () => string
+  readonly random: () => number
+  readonly now: () => number
+  readonly elapsed: () => number
+  readonly maxValueBytes: number
+  readonly ballastBytes: number
+  /** fsync of a directory, one for everybody who asks meanwhile. */
+  readonly syncDirectory: SharedSync
+  /** Fixed directories whose own names are durable; they are never removed, so this stays true. */
+  readonly syncedFixed: Set<string>
+  /** The last known newest file of a record, by key (records.ts, rule 2). */
+  readonly remembered: LRUCache<string, string>
+  /** Directory listings by directory (children.ts); none on a network mount. */
+  readonly kept: LRUCache<string, Kept> | undefined
+}
+
+/** A directory listing and the stamp of the directory it is good for. */
+export interface Kept {
+  readonly stamp: string
+  readonly children: Children
+}
+
+const mebibyte = 1024 * 1024
+
+/** Bytes of a kept name beside its characters, about. */
+const nameOverheadBytes = 32
+
+export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
+  const { root, mount, maxRemembered = 100_000, maxListingBytes = 64 * mebibyte } = options
+  const calls = options.calls ?? (mount === 'network' ? createNetworkCalls() : createLocalCalls())
+  return {
+    calls,
+    rules,
+    paths: createPaths(root, rules),
+    createId: options.createId,
+    random: options.random ?? Math.random,
+    now: options.now,
+    elapsed: options.elapsed ?? (() => performance.now()),
+    maxValueBytes: options.maxValueBytes ?? 16 * mebibyte,
+    ballastBytes: options.ballastBytes ?? 16 * mebibyte,
+    syncDirectory: createSharedSync(calls),
+    syncedFixed: new Set(),
+    remembered: new LRUCache({ max: maxRemembered }),
+    // The stamps of a network mount are by another machine's clock: how old they are cannot be told.
+    kept:
+      mount === 'network'
+        ? undefined
+        : new LRUCache<string, Kept>({ maxSize: maxListingBytes, sizeCalculation: bytesOf }),
+  }
+}
+
+function bytesOf({ children }: Kept): number {
+  return children.reduce((sum, child) => sum + child.length + nameOverheadBytes, nameOverheadBytes)
+}

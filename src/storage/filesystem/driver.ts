@@ -1,0 +1,149 @@
+/** The driver that keeps everything in a folder, shared by any number of processes. Puts the parts together; each part has its own file. */
+import { checkCalls } from '../checked.ts'
+import type { Driver, KeySpace, WriteOptions } from '../driver.ts'
+import { createKeyRules } from '../keys.ts'
+import { type Ballast, createBallast } from './ballast.ts'
+import type { Calls } from './calls.ts'
+import { createRecord } from './candidates.ts'
+import { removeEmpty, requireFolder } from './directories.ts'
+import { createDisk, type Disk } from './disk.ts'
+import { codeOf, translateErrors } from './errors.ts'
+import { listKeys } from './listing.ts'
+import type { Place } from './paths.ts'
+import { createPlain, isPlainThere, removePlain, replacePlain } from './plain.ts'
+import { prepareFolder } from './prepare.ts'
+import { isRecordThere, publish, removeRecord } from './records.ts'
+import { type Survives, tidyTemporary, withTemporary } from './temporary.ts'
+import { openValue, readValue, statValue } from './values.ts'
+import { createWriter } from './writer.ts'
+
+/**
+ * What kind of mount the folder is on. `local`: a disk of this machine. `network`: other machines may write it, every call takes a round
+ * trip and the time stamps are the server's: everything is durable, nothing is read on the event loop and no listing is kept.
+ */
+export type Mount = 'local' | 'network'
+
+export interface FilesystemOptions {
+  /** The folder; made when missing. Relative to the working directory. */
+  readonly root: string
+  readonly keySpace: KeySpace
+  readonly mount: Mount
+  /** The clock of this machine, ms since 1970: the kernel stamps files by it. */
+  readonly now: () => number
+  /** Makes random names that never repeat, also not in another process; of characters that keys may have. */
+  readonly createId: () => string
+  /** From 0 to below 1. Default `Math.random`. */
+  readonly random?: () => number
+  /** Monotonic, ms. Default `performance.now`. */
+  readonly elapsed?: () => number
+  /** The largest value that `read` takes. Default 16 MiB. */
+  readonly maxValueBytes?: number
+  /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
+  readonly ballastBytes?: number
+  /** Bytes of names in kept directory listings. Default 64 MiB, some 500,000 names; used as directories are listed. */
+  readonly maxListingBytes?: number
+  /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB. */
+  readonly maxRemembered?: number
+  /** A temporary file that has not changed for so long is a leftover of a killed process. Default 1 h. */
+  readonly temporaryAgeMs?: number
+  /** The system calls; for tests. */
+  readonly calls?: Calls
+}
+
+const hourMs = 3_600_000
+
+/** Opens a folder. Rejects with one sentence for the operator when it cannot be used. */
+export async function createFilesystemDriver(options: FilesystemOptions): Promise<Driver> {
+  const rules = createKeyRules(options.keySpace)
+  const disk = createDisk(options, rules)
+  const ballast = createBallast(disk)
+  await prepareFolder(disk, options.keySpace)
+  // No room, or read-only: reads work all the same, and the first write says what is wrong.
+  await ballast.require().catch(() => undefined)
+  return checkCalls(assemble(disk, ballast, options), rules)
+}
+
+function assemble(disk: Disk, ballast: Ballast, { mount, temporaryAgeMs = hourMs }: FilesystemOptions): Driver {
+  const { placeOf } = disk.paths
+  return {
+    read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),
+    stat: (key) => translateErrors(`reading ${key}`, () => statValue(disk, placeOf(key))),
+    open: (key, range) => translateErrors(`reading ${key}`, () => openValue(disk, placeOf(key), range)),
+    write: (key, bytes, options = {}) =>
+      translateErrors(`writing ${key}`, async () => {
+        const survives = options.durable === false && mount === 'local' ? 'kill' : 'power loss'
+        const write = () => writeWhole(disk, placeOf(key), bytes, survives, options)
+        if (options.reserve === true) return ballast.lend(write)
+        await ballast.require()
+        return write()
+      }),
+    writeStream: (key, options = {}) =>
+      translateErrors(`writing ${key}`, async () => {
+        await ballast.require()
+        return createWriter(disk, key, (path) => replacePlain(disk, path, placeOf(key), 'power loss'), options)
+      }),
+    promote: (entry, record) =>
+      translateErrors(`promoting ${entry} to ${record}`, () => promote(disk, placeOf(entry), placeOf(record))),
+    remove: (key, { ifUnchanged } = {}) =>
+      translateErrors(`removing ${key}`, () =>
+        ballast.lend(() => {
+          const place = placeOf(key)
+          return place.kind === 'record' ? removeRecord(disk, place, ifUnchanged) : removePlain(disk, place)
+        }),
+      ),
+    list: (prefix, options) => translateErrors(`listing ${prefix}`, () => listKeys(disk, prefix, options)),
+    tidy: ({ signal } = {}) =>
+      translateErrors('tidying', async () => {
+        const removed = await tidyTemporary(disk, temporaryAgeMs, signal)
+        await ballast.require().catch(() => undefined)
+        return removed
+      }),
+    async close() {},
+  }
+}
+
+async function writeWhole(
+  disk: Disk,
+  place: Place,
+  bytes: Uint8Array,
+  survives: Survives,
+  { ifAbsent = false, signal }: WriteOptions,
+): Promise<'written' | 'exists'> {
+  if (place.kind === 'record') {
+    // A record may replace a durable value, so it is always durable itself.
+    if (ifAbsent && (await isRecordThere(disk, place))) return 'exists'
+    return withTemporary(disk, bytes, 'power loss', async (path) => {
+      signal?.throwIfAborted()
+      if (ifAbsent) return createRecord(disk, path, place, signal)
+      await publish(disk, path, place)
+      return 'written'
+    })
+  }
+  if (ifAbsent && (await isPlainThere(disk, place, survives))) return 'exists'
+  return withTemporary(disk, bytes, survives, async (path) => {
+    signal?.throwIfAborted()
+    if (ifAbsent) return createPlain(disk, path, place, survives)
+    await replacePlain(disk, path, place, survives)
+    return 'written'
+  })
+}
+
+async function promote(disk: Disk, entry: Place, record: Place): Promise<'done' | 'refused'> {
+  let file: number
+  try {
+    file = await disk.calls.openRead(entry.path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    await requireFolder(disk, entry.top)
+    return 'refused'
+  }
+  try {
+    // Entries are written without a sync, because power loss kills their processes too; from here on the bytes are to stay.
+    await disk.calls.syncData(file)
+  } finally {
+    await disk.calls.close(file)
+  }
+  if ((await publish(disk, entry.path, record)) === 'gone') return 'refused'
+  await removeEmpty(disk, entry)
+  return 'done'
+}

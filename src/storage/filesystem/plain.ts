@@ -1,0 +1,66 @@
+/** Plain keys: one file each, moved to its place when it is whole. */
+import { StorageError } from '../driver.ts'
+import { bring, removeEmpty, requireFolder, syncNames, syncRemoval } from './directories.ts'
+import type { Disk } from './disk.ts'
+import { isMissing } from './errors.ts'
+import type { Place } from './paths.ts'
+import type { Survives } from './temporary.ts'
+
+/** Moves a whole file to its place, replacing what is there. */
+export async function replacePlain(disk: Disk, source: string, place: Place, survives: Survives): Promise<void> {
+  await bringWhole(disk, 'rename', source, place)
+  await settle(disk, place, survives)
+}
+
+/** Puts a whole file at its place when nothing is there; the file itself stays where it is. */
+export async function createPlain(
+  disk: Disk,
+  source: string,
+  place: Place,
+  survives: Survives,
+): Promise<'written' | 'exists'> {
+  const brought = await bringWhole(disk, 'link', source, place)
+  await settle(disk, place, survives)
+  if (brought === 'done') return 'written'
+  // A network mount may have lost the answer to a link that succeeded, and tried again.
+  return (await inodeOf(disk, source)) === (await inodeOf(disk, place.path)) ? 'written' : 'exists'
+}
+
+/** Whether there is a value; then its name is durable, if asked. */
+export async function isPlainThere(disk: Disk, place: Place, survives: Survives): Promise<boolean> {
+  if ((await inodeOf(disk, place.path)) === undefined) return false
+  await settle(disk, place, survives)
+  return true
+}
+
+/** Removes the file, durably. */
+export async function removePlain(disk: Disk, place: Place): Promise<'removed' | 'absent'> {
+  try {
+    await disk.calls.unlink(place.path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await requireFolder(disk, place.top)
+    return 'absent'
+  }
+  await syncRemoval(disk, place, await removeEmpty(disk, place))
+  return 'removed'
+}
+
+async function settle(disk: Disk, place: Place, survives: Survives): Promise<void> {
+  if (survives === 'power loss') await syncNames(disk, place)
+}
+
+async function bringWhole(disk: Disk, how: 'rename' | 'link', source: string, place: Place) {
+  const brought = await bring(disk, how, source, place.path, place)
+  if (brought !== 'gone') return brought
+  throw new StorageError('unavailable', `what was to become ${place.key} has been removed`)
+}
+
+async function inodeOf({ calls }: Disk, path: string): Promise<number | undefined> {
+  try {
+    return (await calls.stat(path)).ino
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
