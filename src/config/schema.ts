@@ -148,10 +148,11 @@ const storage = section('Where everything is kept.', {
       default: './data',
       reason: 'The folder; a relative one starts where the process was started. It is made when it is not there.',
     }),
-    durability: choice({
-      of: ['normal', 'always'],
-      default: 'normal',
-      reason: '`always` also syncs what only a running process needs: for NFS, where the server may lose power alone.',
+    mount: choice({
+      of: ['local', 'network'],
+      default: 'local',
+      reason:
+        '`network` for NFS: other machines may write it, and the server may lose power alone, so everything is synced.',
     }),
     ballastBytes: size({
       min: '0B',

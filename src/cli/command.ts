@@ -1,0 +1,65 @@
+/** What a command of the command line is, and what it may use of the outside world. */
+import type { Environment } from '../config/environment.ts'
+
+/** How a run ended, for scripts; `berth help` prints the same. */
+export const exitCodes = {
+  ok: { code: 0, meaning: 'it did what was asked' },
+  failed: { code: 1, meaning: 'it failed; the last line says why' },
+  refused: { code: 2, meaning: 'the command line or the configuration is wrong; nothing was started' },
+  cannotStart: { code: 3, meaning: 'a port is taken, or the store cannot be used' },
+} as const
+
+export type Outcome = keyof typeof exitCodes
+
+/** Ends a command: the message is what a person needs to go on, without a stack. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly outcome: Exclude<Outcome, 'ok'>
+
+  constructor(outcome: CommandError['outcome'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.outcome = outcome
+  }
+}
+
+/** The outside world, so that tests can be it. */
+export interface Surroundings {
+  readonly environment: Environment
+  /** Writes to the standard output. */
+  readonly out: (text: string) => void
+  /** Writes to the standard error. */
+  readonly err: (text: string) => void
+  /** Whether a person reads the standard output. */
+  readonly isTerminal: boolean
+  /** Calls the listener at every signal to stop (SIGINT, SIGTERM), until the returned function is called. */
+  readonly onStop: (listener: (signal: string) => void) => () => void
+}
+
+/** An option that takes a value: `--config FILE`. */
+export interface CommandOption {
+  readonly value: string
+  readonly reason: string
+}
+
+/** What was given: options by name, and the words that are no options. */
+export interface Given {
+  readonly options: ReadonlyMap<string, string>
+  readonly words: readonly string[]
+}
+
+export interface Command {
+  /** One or two words: `serve`, `config check`. */
+  readonly name: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  readonly options: Readonly<Record<string, CommandOption>>
+  /** What the words that follow mean, e.g. `[COMMAND]`; absent: none may follow. */
+  readonly words?: string
+  /** Throws CommandError; anything else is a bug. */
+  readonly run: (given: Given, surroundings: Surroundings) => Promise<void> | void
+}
+
+/** The option of every command that reads the configuration. */
+export const configOption: Readonly<Record<string, CommandOption>> = {
+  config: { value: 'FILE', reason: 'the configuration file; without it the variable BERTH_CONFIG, else none' },
+}

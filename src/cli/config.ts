@@ -1,0 +1,33 @@
+/** `berth config check` and `berth config print`: what a configuration means, without starting anything. */
+import { ConfigError, loadConfig, type LoadedConfig } from '../config/load.ts'
+import { renderEffective } from '../config/page.ts'
+import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
+
+/** Loads the configuration that a command was given; everything that is wrong with it ends the command. */
+export function loadGivenConfig(given: Given, { environment }: Surroundings): LoadedConfig {
+  try {
+    return loadConfig({ environment, file: given.options.get('config') })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CommandError('refused', error.message, { cause: error })
+    throw error
+  }
+}
+
+export const configCheck: Command = {
+  name: 'config check',
+  summary: 'say everything that is wrong with the configuration',
+  options: configOption,
+  run: (given, surroundings) => {
+    const { file } = loadGivenConfig(given, surroundings)
+    surroundings.out(`The configuration is good (${file ?? 'no file'}, variables).\n`)
+  },
+}
+
+export const configPrint: Command = {
+  name: 'config print',
+  summary: 'print every value in use, and where it comes from',
+  options: configOption,
+  run: (given, surroundings) => {
+    surroundings.out(renderEffective(loadGivenConfig(given, surroundings).settingOf))
+  },
+}

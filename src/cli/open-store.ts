@@ -1,0 +1,56 @@
+/** Opens the configured store and makes sure that it is Berth's and keeps its promises; what can go wrong is one sentence. */
+import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import { openFormat } from '../registry/format.ts'
+import { formatKey, keySpace } from '../registry/layout.ts'
+import { checkDriver } from '../storage/check.ts'
+import { type Driver, StorageError } from '../storage/driver.ts'
+import { openDriver, type StoreOptions } from '../storage/open.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { CommandError } from './command.ts'
+
+/** A store that is ready for a registry. */
+export interface Store {
+  readonly driver: Driver
+  /** Where data goes, in words. */
+  readonly place: string
+  /** Rejects when the store does not answer, or is not the one that was opened. */
+  readonly checkReady: (options: { readonly signal: AbortSignal }) => Promise<void>
+}
+
+/** Opens the store; throws CommandError when it cannot be used. */
+export async function openStore({ storage }: Config, log: Logger): Promise<Store> {
+  const options = toStoreOptions(storage)
+  const place = options.kind === 'filesystem' ? options.root : 'memory, gone when Berth stops'
+  try {
+    const driver = await openDriver(options, { keySpace, now: Date.now, createId: randomUUID })
+    await openFormat(driver, place)
+    await checkPromises(driver, log)
+    return { driver, place, checkReady: (cancel) => checkReady(driver, place, cancel) }
+  } catch (error) {
+    // Each of these functions promises one sentence for the operator.
+    const message = error instanceof Error ? error.message : String(error)
+    throw new CommandError('cannotStart', message, { cause: error })
+  }
+}
+
+function toStoreOptions({ kind, filesystem, memory }: Config['storage']): StoreOptions {
+  if (kind === 'memory') return { kind, maxBytes: memory.maxBytes }
+  return { kind, ...filesystem, root: resolve(filesystem.root) }
+}
+
+/** A store that takes no writes now is opened all the same: reads go on, and on a full disk so do deletes, which are the way out. */
+async function checkPromises(driver: Driver, log: Logger): Promise<void> {
+  try {
+    await checkDriver(driver, { keySpace, scratchPrefix: 'scratch/', createId: randomUUID })
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.reason === 'unavailable') throw error
+    log.warn('the store takes no writes now; reads go on', { reason: error.reason, error })
+  }
+}
+
+/** Only reads: a folder whose mount is gone must not be taken for a new store. */
+async function checkReady(driver: Driver, place: string, cancel: { readonly signal: AbortSignal }): Promise<void> {
+  if ((await driver.read(formatKey, cancel)) === undefined) throw new Error(`${place} is empty: is it still mounted?`)
+}
