@@ -60,6 +60,8 @@ test('a request that runs may end after the signal; meanwhile it is not ready', 
   const berth = await serve(t)
   const upload = await startUpload(berth.port)
   berth.stop()
+  // The same Ctrl-C again, passed on by npm: nobody is in a hurry yet.
+  berth.stop()
   assert.equal(await statusOf(berth.pulsePort, '/readyz'), 503)
   upload.end('second')
   const [response] = await once(upload, 'response')
