@@ -54,7 +54,8 @@ export interface OpenBytes {
   readonly size: number
   /**
    * Writes the opened range to `target` with bounded memory, waiting for it, and closes. It does not end `target`. Rejects when the
-   * target closes early, when the stored object is shorter than the range, or when aborted.
+   * target closes early, when the stored object is shorter than the range, or when aborted. Buffers are reused: when `target` calls back
+   * for a chunk, it must be done with it. Sockets, files and hashes are; a PassThrough, which hands the same buffer on, is not.
    */
   copyTo(target: Writable, options?: Cancel): Promise<void>
   /** Gives the handle back; idempotent. */

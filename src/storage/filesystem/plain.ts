@@ -2,7 +2,7 @@
 import { StorageError } from '../driver.ts'
 import { bring, removeEmpty, requireFolder, syncNames, syncRemoval } from './directories.ts'
 import type { Disk } from './disk.ts'
-import { isMissing } from './errors.ts'
+import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
 import type { Survives } from './temporary.ts'
 
@@ -38,7 +38,8 @@ export async function removePlain(disk: Disk, place: Place): Promise<'removed' |
   try {
     await disk.calls.unlink(place.path)
   } catch (error) {
-    if (!isMissing(error)) throw error
+    // EISDIR: other keys begin with this one.
+    if (!isMissing(error) && codeOf(error) !== 'EISDIR') throw error
     await requireFolder(disk, place.top)
     return 'absent'
   }
