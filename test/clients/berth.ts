@@ -31,7 +31,7 @@ export async function startBerth({ storage = 'filesystem', folder }: BerthOption
     return { address: other, url: `http://${other}`, pid: -1, output: () => '', stop: async () => {} }
   const own = folder === undefined ? await mkdtemp(join(tmpdir(), 'berth-data-')) : undefined
   const port = await freePort()
-  const daemon = startDaemon(process.execPath, [resolve('src/main.ts'), 'serve'], {
+  const daemon = startDaemon(process.execPath, [resolve('bin/berth.js'), 'serve'], {
     env: {
       BERTH_HTTP_PORT: String(port),
       BERTH_PULSE_PORT: '0',

@@ -93,7 +93,9 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 function spawnOptions({ cwd, env }: RunOptions): SpawnOptions {
-  return { stdio: 'pipe', env: { ...process.env, ...env }, ...(cwd === undefined ? {} : { cwd }) }
+  // What the person who runs the tests has configured for a Berth of theirs must not reach ours.
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BERTH_')))
+  return { stdio: 'pipe', env: { ...inherited, ...env }, ...(cwd === undefined ? {} : { cwd }) }
 }
 
 /** Asks `isReady` again and again; gives up when the daemon has exited or the time is over, and says what it printed. */
