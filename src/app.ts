@@ -1,10 +1,9 @@
 /** Puts the registry behind HTTP: everything injected, nothing read from outside. It never listens, so tests use it as it is. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
 import Koa from 'koa'
 import type { Extra, HttpLimits, Services, State } from './http/context.ts'
 import { answerErrors, type ErrorLog } from './http/errors.ts'
-import { type AccessLog, observe, type Observers } from './http/observe.ts'
+import { type AccessLog, type InFlight, observe, type Observers } from './http/observe.ts'
 import { createRouter, prepare } from './http/router.ts'
 import { guardWire } from './http/wire.ts'
 
@@ -25,10 +24,10 @@ export interface AppDependencies extends Omit<Services, 'limits'>, Omit<Observer
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
-function createListener(dependencies: AppDependencies): Listener {
+function createListener(dependencies: AppDependencies, inFlight: InFlight): Listener {
   const { log, limits } = dependencies
   const app = new Koa<State, Extra>()
-  app.use(observe(dependencies))
+  app.use(observe(dependencies, inFlight))
   app.use(answerErrors(log, limits))
   app.use(prepare())
   app.use(createRouter(dependencies).routes())
@@ -41,8 +40,7 @@ function createListener(dependencies: AppDependencies): Listener {
 /** A server that does not listen yet. */
 export function createApp(dependencies: AppDependencies): Server {
   const { limits } = dependencies
-  const listener = createListener(dependencies)
-  const inFlight = new WeakMap<Duplex, ServerResponse>()
+  const inFlight: InFlight = new WeakMap()
   const server = createServer(
     {
       maxHeaderSize: limits.maxHeaderBytes,
@@ -56,10 +54,7 @@ export function createApp(dependencies: AppDependencies): Server {
       requireHostHeader: false,
       noDelay: true,
     },
-    (request, response) => {
-      inFlight.set(request.socket, response)
-      listener(request, response)
-    },
+    createListener(dependencies, inFlight),
   )
   guardWire(server, inFlight, dependencies, limits.lingerMs)
   return server

@@ -58,6 +58,11 @@ function entriesOf({ code, message, detail }: OciError): readonly ErrorEntry[] {
 
 function answerError(ctx: HttpContext, error: unknown, log: ErrorLog): void {
   const { req, res, state } = ctx
+  // `wire.ts` has answered already: the body turned out to be malformed, and that is what broke the handler off.
+  if (res.writableEnded) {
+    ctx.respond = false
+    return
+  }
   const isClientGone = error instanceof ClientGoneError || error instanceof AnswerAbortedError
   if (isClientGone || res.headersSent || res.destroyed) {
     ctx.respond = false

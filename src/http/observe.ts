@@ -1,4 +1,5 @@
 /** What the operator sees of a request: its id, one log line, one sample of the metrics, written when the response closes. */
+import type { Duplex } from 'node:stream'
 import type { Middleware } from 'koa'
 import { anonymous } from '../auth/policy.ts'
 import type { Extra, HttpContext, State } from './context.ts'
@@ -23,6 +24,9 @@ export interface RequestMetrics {
   startRequest(): void
   recordRequest(sample: RequestSample): void
 }
+
+/** The newest request of each connection: what a malformed byte on it may belong to. */
+export type InFlight = WeakMap<Duplex, HttpContext>
 
 export interface Observers {
   readonly log: AccessLog
@@ -94,7 +98,7 @@ function report(ctx: HttpContext, observers: Observers, durationMs: number, addr
 }
 
 /** The outermost middleware: makes the state of the request, and reports it when the response is closed, however that comes about. */
-export function observe(observers: Observers): Middleware<State, Extra> {
+export function observe(observers: Observers, inFlight: InFlight): Middleware<State, Extra> {
   const { createId, monotonicMs, metrics } = observers
   return (ctx, next) => {
     const start = monotonicMs()
@@ -104,6 +108,7 @@ export function observe(observers: Observers): Middleware<State, Extra> {
     state.requestId = chooseRequestId(req.headers['x-request-id'], createId)
     state.principal = anonymous
     state.route = 'unmatched'
+    inFlight.set(req.socket, ctx)
     metrics.startRequest()
     res.once('close', () => report(ctx, observers, monotonicMs() - start, address))
     setCommonHeaders(ctx)

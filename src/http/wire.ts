@@ -6,7 +6,8 @@ import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../oci/errors.ts'
 import { encodeErrors } from './errors.ts'
-import type { Observers } from './observe.ts'
+import type { HttpContext } from './context.ts'
+import type { InFlight, Observers } from './observe.ts'
 
 interface Refusal {
   readonly status: number
@@ -20,6 +21,7 @@ const malformed: Refusal = { status: 400, code: 'REQUEST_INVALID', message: 'thi
 const refusals: ReadonlyMap<string | undefined, Refusal> = new Map<string, Refusal>([
   ['HPE_HEADER_OVERFLOW', { status: 431, code: 'REQUEST_INVALID', message: 'request line and headers are too large' }],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', { status: 413, code: 'TOO_LARGE', message: 'the chunk extensions are too large' }],
+  ['HPE_INVALID_EOF_STATE', { ...malformed, message: 'the connection ended before the request was whole' }],
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, code: 'REQUEST_TIMEOUT', message: 'the headers did not arrive in time' }],
 ])
 
@@ -45,14 +47,29 @@ function answerSocket(socket: Duplex, { status, code, message }: Refusal, linger
   socket.resume()
 }
 
+/** Answers a request whose body turned out to be malformed while it was handled; the handler breaks off when the socket closes. */
+function refuseRequest({ req, res, state }: HttpContext, refusal: Refusal, error: Error, lingerMs: number): void {
+  const { socket } = req
+  if (res.headersSent) {
+    // Nothing can be said in the middle of another answer; unless that is whole already, it is cut.
+    if (!res.writableEnded) socket.destroy(error)
+    return
+  }
+  const { status, code, message } = refusal
+  const body = encodeErrors([{ code, message }])
+  state.errorCode = code
+  res.writeHead(status, headersOf(body)).end(body)
+  setTimeout(() => socket.destroy(), lingerMs).unref()
+}
+
 function isGone(error: NodeJS.ErrnoException, socket: Duplex): boolean {
   return error.code === 'ECONNRESET' || error.code === 'EPIPE' || socket.destroyed
 }
 
-/** Guards a server that does not listen yet. `inFlight` knows the newest response of each socket. */
+/** Guards a server that does not listen yet. `inFlight` knows the newest request of each socket. */
 export function guardWire(
   server: Server,
-  inFlight: WeakMap<Duplex, ServerResponse>,
+  inFlight: InFlight,
   { log, metrics }: Pick<Observers, 'log' | 'metrics'>,
   lingerMs: number,
 ): void {
@@ -72,22 +89,10 @@ export function guardWire(
     }
     // Already answered, and lingering: what still comes is not looked at.
     if (!socket.writable) return
-    const response = inFlight.get(socket)
-    const isBusy = response !== undefined && !response.writableFinished
-    if (isBusy && response.headersSent) {
-      // Nothing can be said in the middle of another answer; unless it is whole already, it is cut.
-      if (!response.writableEnded) socket.destroy(error)
-      return
-    }
     const refusal = refusals.get(error.code) ?? malformed
-    if (isBusy) {
-      // The body of a request turned out malformed: this is its answer, so that the log line of the request shows it.
-      const body = encodeErrors([{ code: refusal.code, message: refusal.message }])
-      response.writeHead(refusal.status, headersOf(body)).end(body)
-      setTimeout(() => socket.destroy(), lingerMs).unref()
-      return
-    }
-    refuse(socket, 'other', refusal, error.code)
+    const ctx = inFlight.get(socket)
+    if (ctx === undefined || ctx.res.writableFinished) refuse(socket, 'other', refusal, error.code)
+    else refuseRequest(ctx, refusal, error, lingerMs)
   })
   server.on('connect', (_request: IncomingMessage, socket) => {
     refuse(

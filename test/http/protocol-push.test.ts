@@ -140,7 +140,7 @@ for (const configuration of configurations) {
       const started = await send('POST', '/v2/tiny/blobs/uploads/')
       assert.equal(started.headers['oci-chunk-min-length'], undefined)
       let location = locationOf(started)
-      for (const [i, byte] of [...'abcd'].entries()) {
+      for (const [i, byte] of ['a', 'b', 'c', 'd'].entries()) {
         const answer = await send('PATCH', location, { headers: { 'Content-Range': `${i}-${i}` }, body: byte })
         assert.equal(answer.status, 202)
         location = locationOf(answer)
