@@ -50,7 +50,7 @@ describe('a first start', () => {
     await engine.docker('build', '--tag', image, context)
     await engine.docker('push', image)
     await access(join(folder, 'data', 'berth'))
-    assert.equal(await run('curl', ['--silent', 'http://127.0.0.1:5001/readyz']), 'ready')
+    assert.equal((await fetch('http://127.0.0.1:5001/readyz')).status, 200)
     await daemon.stop()
     await untilPortIsFree()
 
