@@ -207,6 +207,16 @@ function readPush(context: Context, repository: RepositoryName, push: ManifestPu
   return { repository, digest, tags, parsed, bytes, by }
 }
 
+/** The marks on an incarnation that this push replaces mean nothing once it is gone; who wrote them may be dead. */
+function noteReplaced(
+  context: Context,
+  repository: RepositoryName,
+  { digest, push }: StoredManifest,
+  cancel: Cancel,
+): Promise<void> {
+  return noteGarbage(context, { repository, manifests: [digest], until: { kind: 'manifest', digest, push } }, cancel)
+}
+
 /** Pushes a manifest and its tags; what it throws is said at `Manifests.put`. */
 export async function putManifest(
   context: Context,
@@ -220,6 +230,7 @@ export async function putManifest(
     const attempt = { ...push, id: context.createId() }
     const manifest = await readManifest(context, repository, digest, cancel)
     const isThere = manifest !== undefined && (await isHeld(context, repository, manifest, cancel))
+    if (manifest !== undefined && !isThere) await noteReplaced(context, repository, manifest, cancel)
     const outcome = await (isThere ? retag(context, attempt, manifest, cancel) : pushNew(context, attempt, cancel))
     if (outcome === 'done') return { digest, subject: parsed.subject }
     await takeBack(context, attempt, cancel)
