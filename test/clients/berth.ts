@@ -23,9 +23,11 @@ export interface BerthOptions {
   readonly storage?: 'filesystem' | 'memory'
   /** Where the data goes; without it a temporary folder, removed at the stop. */
   readonly folder?: string
+  /** Further settings. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
-export async function startBerth({ storage = 'filesystem', folder }: BerthOptions = {}): Promise<Registry> {
+export async function startBerth({ storage = 'filesystem', folder, env = {} }: BerthOptions = {}): Promise<Registry> {
   const other = process.env['REGISTRY_UNDER_TEST']
   if (other !== undefined)
     return { address: other, url: `http://${other}`, pid: -1, output: () => '', stop: async () => {} }
@@ -37,6 +39,7 @@ export async function startBerth({ storage = 'filesystem', folder }: BerthOption
       BERTH_PULSE_PORT: '0',
       BERTH_STORAGE_KIND: storage,
       BERTH_STORAGE_FILESYSTEM_ROOT: folder ?? own ?? '',
+      ...env,
     },
   })
   const registry = registryAt(`127.0.0.1:${port}`, daemon)
