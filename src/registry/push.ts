@@ -81,31 +81,40 @@ async function takeBack(context: Context, attempt: Attempt, cancel: Cancel): Pro
   for (const n of tags.keys()) await context.driver.remove(pushTagKey(repository, id, n), cancel)
 }
 
-/** A child that somebody is deleting is pushed again from its own bytes: a new incarnation, which the mark does not mean. */
+/**
+ * Makes sure that an entry of an index is there and stays: manifest, its marks, manifest again. One that somebody is deleting is pushed again from
+ * its own bytes: a new incarnation, which the mark does not mean. The DELETE may be over by then, so it is looked at again in any case.
+ */
 async function holdManifest(
   context: Context,
   { repository, by }: Pick<Push, 'repository' | 'by'>,
   digest: Digest,
   cancel: Cancel,
 ): Promise<boolean> {
-  const manifest = await readManifest(context, repository, digest, cancel)
-  if (manifest === undefined) return false
-  const look = (): ReturnType<typeof lookAtManifestMarks> =>
-    lookAtManifestMarks(context, repository, digest, manifest.push, cancel)
-  const { marks } = await lookPastFreshMarks(context, look, cancel)
-  if (marks === 'none') {
-    const again = await readManifest(context, repository, digest, cancel)
-    if (again?.push === manifest.push) return true
-    return again !== undefined && holdManifest(context, { repository, by }, digest, cancel)
+  for (let i = 0; i < maxAttempts; i++) {
+    const manifest = await readManifest(context, repository, digest, cancel)
+    if (manifest === undefined) return false
+    const look = (): ReturnType<typeof lookAtManifestMarks> =>
+      lookAtManifestMarks(context, repository, digest, manifest.push, cancel)
+    const { marks } = await lookPastFreshMarks(context, look, cancel)
+    if (marks === 'none') {
+      const again = await readManifest(context, repository, digest, cancel)
+      if (again?.push === manifest.push) return true
+      continue
+    }
+    const { mediaType, bytes } = manifest
+    const push = readPush(context, repository, {
+      reference: { kind: 'digest', digest },
+      tags: [],
+      mediaType,
+      bytes,
+      by,
+    })
+    await noteReplaced(context, repository, manifest, cancel)
+    const attempt = { ...push, id: context.createId() }
+    if ((await pushNew(context, attempt, cancel)) === 'again') await takeBack(context, attempt, cancel)
   }
-  const { mediaType, bytes } = manifest
-  await putManifest(
-    context,
-    repository,
-    { reference: { kind: 'digest', digest }, tags: [], mediaType, bytes, by },
-    cancel,
-  )
-  return true
+  throw busy()
 }
 
 /** Looks at every blob and manifest that the push names; returns those that cannot be relied on. */
@@ -119,6 +128,10 @@ async function findMissing(context: Context, push: Push, cancel: Cancel): Promis
     (await holdManifest(context, push, digest, cancel)) ? [] : [digest],
   )
   return [...blobs, ...manifests].flat()
+}
+
+function busy(): OciError {
+  return new OciError('UNAVAILABLE', 'others kept deleting what this push needs; try again')
 }
 
 function blobUnknown(missing: readonly Digest[]): OciError {
@@ -235,5 +248,5 @@ export async function putManifest(
     if (outcome === 'done') return { digest, subject: parsed.subject }
     await takeBack(context, attempt, cancel)
   }
-  throw new OciError('UNAVAILABLE', 'others kept deleting what this push needs; try again')
+  throw busy()
 }
