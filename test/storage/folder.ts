@@ -1,6 +1,7 @@
 /** Folders and drivers for tests. */
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { KeySpace } from '../../src/storage/driver.ts'
@@ -41,7 +42,7 @@ export function openFolder(root: string, options: Partial<FilesystemOptions> = {
 
 /** Everything that is in a folder, relative, directories with a `/`; for comparing before and after. */
 export async function rawTree(root: string): Promise<string[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true })
   return entries
     .map((entry) => `${relative(root, join(entry.parentPath, entry.name))}${entry.isDirectory() ? '/' : ''}`)
     .sort()

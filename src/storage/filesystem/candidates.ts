@@ -6,10 +6,9 @@
  * A candidate may be removed by anybody at any time: its owner then cannot rename it and begins anew.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StorageError } from '../driver.ts'
-import { bring, removeEmpty, syncNames } from './directories.ts'
+import { bring, removeEmpty, syncNames, temporaryGone } from './directories.ts'
 import type { Disk } from './disk.ts'
-import { codeOf } from './errors.ts'
+import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
 import { candidatePrefix, changedTooOften, fileName, findNewest, look, unlink } from './records.ts'
 
@@ -34,7 +33,12 @@ export async function createRecord(
     for (let tries = 0; tries < maxTries; tries++) {
       signal?.throwIfAborted()
       const result = await tryCreate(disk, source, place)
-      if (typeof result === 'string') return result
+      if (result === 'written') return result
+      if (result === 'exists') {
+        // Our candidate may have kept the directory from whoever removed the value meanwhile.
+        await removeEmpty(disk, place)
+        return result
+      }
       for (const other of result.others) {
         const since = met.get(other) ?? disk.elapsed()
         met.set(other, since)
@@ -42,13 +46,28 @@ export async function createRecord(
       }
       await sleep(1 + disk.random() * Math.min(2 ** tries, maxPauseMs))
     }
-  } finally {
-    // Our candidate may have kept the directory from whoever removed the value meanwhile; else this finds it not empty.
+    throw changedTooOften(place)
+  } catch (error) {
     await removeEmpty(disk, place)
+    throw error
   }
-  throw changedTooOften(place)
 }
 
+/** Removes the old candidates of a record that has no value, which killed processes left, and its directory. */
+export async function tidyCandidates(disk: Disk, place: Place): Promise<void> {
+  const seen = await look(disk, place)
+  for (const candidate of seen?.candidates ?? []) {
+    const path = `${place.directory}/${candidate}`
+    try {
+      if (disk.now() - (await disk.calls.stat(path)).ctimeMs >= disk.temporaryAgeMs) await unlink(disk, path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+  }
+  if (seen !== undefined) await removeEmpty(disk, place)
+}
+
+/** One try; `others` are candidates that have to go first. */
 async function tryCreate(
   disk: Disk,
   source: string,
@@ -57,9 +76,8 @@ async function tryCreate(
   const id = disk.createId()
   const candidate = `${candidatePrefix}${id}`
   const path = `${place.directory}/${candidate}`
-  if ((await bring(disk, 'link', source, path, place)) === 'gone') {
-    throw new StorageError('unavailable', `what was to become ${place.key} has been removed`)
-  }
+  if ((await bring(disk, 'link', source, path, place)) === 'gone') throw temporaryGone(place)
+  let isShown = true
   try {
     const seen = await look(disk, place)
     if (seen !== undefined && seen.files.length > 0) {
@@ -68,21 +86,21 @@ async function tryCreate(
     }
     const others = seen?.candidates.filter((name) => name !== candidate) ?? []
     if (others.length > 0) return { others }
-    return await becomeFirst(disk, path, fileName(0, id), place)
-  } finally {
-    await unlink(disk, path)
-  }
-}
-
-async function becomeFirst(disk: Disk, candidate: string, name: string, place: Place) {
-  try {
-    await disk.calls.rename(candidate, `${place.directory}/${name}`)
+    await disk.calls.rename(path, `${place.directory}/${fileName(0, id)}`)
+    isShown = false
   } catch (error) {
+    // Somebody has met our candidate for too long and removed it.
     if (codeOf(error) === 'ENOENT') return { others: [] }
     throw error
+  } finally {
+    if (isShown) await unlink(disk, path)
   }
+  return confirm(disk, fileName(0, id), place)
+}
+
+/** Makes the first file durable, and looks whether it is the newest: else somebody published above it, and it is gone after this look. */
+async function confirm(disk: Disk, name: string, place: Place): Promise<'written' | 'exists'> {
   await syncNames(disk, place)
-  // Somebody published above us: then ours is unlinked by this look, and we came too late.
   if ((await findNewest(disk, place, name)) !== name) return 'exists'
   disk.remembered.set(place.key, name)
   return 'written'

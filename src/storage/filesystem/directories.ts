@@ -104,3 +104,8 @@ export async function exists(calls: Calls, path: string): Promise<boolean> {
     throw error
   }
 }
+
+/** What is said when a temporary file vanished under its writer: tidied away because nothing was written to it for an hour. */
+export function temporaryGone({ key }: Place): StorageError {
+  return new StorageError('unavailable', `what was to become ${key} has been removed`)
+}

@@ -17,6 +17,7 @@ export interface Disk {
   readonly elapsed: () => number
   readonly maxValueBytes: number
   readonly ballastBytes: number
+  readonly temporaryAgeMs: number
   /** fsync of a directory, one for everybody who asks meanwhile. */
   readonly syncDirectory: SharedSync
   /** Fixed directories whose own names are durable; they are never removed, so this stays true. */
@@ -32,6 +33,8 @@ export interface Kept {
   readonly stamp: string
   readonly children: Children
 }
+
+const hourMs = 3_600_000
 
 const mebibyte = 1024 * 1024
 
@@ -51,6 +54,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     elapsed: options.elapsed ?? (() => performance.now()),
     maxValueBytes: options.maxValueBytes ?? 16 * mebibyte,
     ballastBytes: options.ballastBytes ?? 16 * mebibyte,
+    temporaryAgeMs: options.temporaryAgeMs ?? hourMs,
     syncDirectory: createSharedSync(calls),
     syncedFixed: new Set(),
     remembered: new LRUCache({ max: maxRemembered }),

@@ -5,7 +5,7 @@ import { createKeyRules } from '../keys.ts'
 import { type Ballast, createBallast } from './ballast.ts'
 import type { Calls } from './calls.ts'
 import { createRecord } from './candidates.ts'
-import { removeEmpty, requireFolder } from './directories.ts'
+import { removeEmpty, requireFolder, temporaryGone } from './directories.ts'
 import { createDisk, type Disk } from './disk.ts'
 import { codeOf, translateErrors } from './errors.ts'
 import { listKeys } from './listing.ts'
@@ -13,7 +13,7 @@ import type { Place } from './paths.ts'
 import { createPlain, isPlainThere, removePlain, replacePlain } from './plain.ts'
 import { prepareFolder } from './prepare.ts'
 import { isRecordThere, publish, removeRecord } from './records.ts'
-import { type Survives, tidyTemporary, withTemporary } from './temporary.ts'
+import { dropTemporary, type Survives, tidyTemporary, writeTemporary } from './temporary.ts'
 import { openValue, readValue, statValue } from './values.ts'
 import { createWriter } from './writer.ts'
 
@@ -44,13 +44,11 @@ export interface FilesystemOptions {
   readonly maxListingBytes?: number
   /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB. */
   readonly maxRemembered?: number
-  /** A temporary file that has not changed for so long is a leftover of a killed process. Default 1 h. */
+  /** A temporary file or a candidate that has not changed for so long is a leftover of a killed process. Default 1 h. */
   readonly temporaryAgeMs?: number
   /** The system calls; for tests. */
   readonly calls?: Calls
 }
-
-const hourMs = 3_600_000
 
 /** Opens a folder. Rejects with one sentence for the operator when it cannot be used. */
 export async function createFilesystemDriver(options: FilesystemOptions): Promise<Driver> {
@@ -63,7 +61,7 @@ export async function createFilesystemDriver(options: FilesystemOptions): Promis
   return checkCalls(assemble(disk, ballast, options), rules)
 }
 
-function assemble(disk: Disk, ballast: Ballast, { mount, temporaryAgeMs = hourMs }: FilesystemOptions): Driver {
+function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): Driver {
   const { placeOf } = disk.paths
   return {
     read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),
@@ -71,8 +69,10 @@ function assemble(disk: Disk, ballast: Ballast, { mount, temporaryAgeMs = hourMs
     open: (key, range) => translateErrors(`reading ${key}`, () => openValue(disk, placeOf(key), range)),
     write: (key, bytes, options = {}) =>
       translateErrors(`writing ${key}`, async () => {
-        const survives = options.durable === false && mount === 'local' ? 'kill' : 'power loss'
-        const write = () => writeWhole(disk, placeOf(key), bytes, survives, options)
+        const place = placeOf(key)
+        // A record may replace a durable value, so it is always durable itself.
+        const fleeting = options.durable === false && mount === 'local' && place.kind !== 'record'
+        const write = () => writeWhole(disk, place, bytes, fleeting ? 'kill' : 'power loss', options)
         if (options.reserve === true) return ballast.lend(write)
         await ballast.require()
         return write()
@@ -94,7 +94,7 @@ function assemble(disk: Disk, ballast: Ballast, { mount, temporaryAgeMs = hourMs
     list: (prefix, options) => translateErrors(`listing ${prefix}`, () => listKeys(disk, prefix, options)),
     tidy: ({ signal } = {}) =>
       translateErrors('tidying', async () => {
-        const removed = await tidyTemporary(disk, temporaryAgeMs, signal)
+        const removed = await tidyTemporary(disk, signal)
         await ballast.require().catch(() => undefined)
         return removed
       }),
@@ -109,23 +109,34 @@ async function writeWhole(
   survives: Survives,
   { ifAbsent = false, signal }: WriteOptions,
 ): Promise<'written' | 'exists'> {
-  if (place.kind === 'record') {
-    // A record may replace a durable value, so it is always durable itself.
-    if (ifAbsent && (await isRecordThere(disk, place))) return 'exists'
-    return withTemporary(disk, bytes, 'power loss', async (path) => {
-      signal?.throwIfAborted()
-      if (ifAbsent) return createRecord(disk, path, place, signal)
-      await publish(disk, path, place)
-      return 'written'
-    })
-  }
-  if (ifAbsent && (await isPlainThere(disk, place, survives))) return 'exists'
-  return withTemporary(disk, bytes, survives, async (path) => {
+  if (ifAbsent && (await isThere(disk, place, survives))) return 'exists'
+  const path = await writeTemporary(disk, bytes, survives)
+  try {
     signal?.throwIfAborted()
-    if (ifAbsent) return createPlain(disk, path, place, survives)
-    await replacePlain(disk, path, place, survives)
-    return 'written'
-  })
+    if (!ifAbsent) {
+      await put(disk, path, place, survives)
+      return 'written'
+    }
+    const result = await create(disk, path, place, survives, signal)
+    await dropTemporary(disk, path)
+    return result
+  } catch (error) {
+    await dropTemporary(disk, path)
+    throw error
+  }
+}
+
+function isThere(disk: Disk, place: Place, survives: Survives): Promise<boolean> {
+  return place.kind === 'record' ? isRecordThere(disk, place) : isPlainThere(disk, place, survives)
+}
+
+async function put(disk: Disk, path: string, place: Place, survives: Survives): Promise<void> {
+  if (place.kind !== 'record') return replacePlain(disk, path, place, survives)
+  if ((await publish(disk, path, place)) === 'gone') throw temporaryGone(place)
+}
+
+function create(disk: Disk, path: string, place: Place, survives: Survives, signal: AbortSignal | undefined) {
+  return place.kind === 'record' ? createRecord(disk, path, place, signal) : createPlain(disk, path, place, survives)
 }
 
 async function promote(disk: Disk, entry: Place, record: Place): Promise<'done' | 'refused'> {

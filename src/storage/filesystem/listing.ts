@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ListEntry, Listing, ListOptions } from '../driver.ts'
 import { lastSkipped } from '../keys.ts'
+import { tidyCandidates } from './candidates.ts'
 import { type Children, childrenOf } from './children.ts'
 import { removeEmpty } from './directories.ts'
 import type { Disk } from './disk.ts'
@@ -70,7 +71,10 @@ async function addWithTime(key: string, { disk, entries }: Walk): Promise<void> 
 async function findModified(disk: Disk, place: Place): Promise<number | undefined> {
   for (;;) {
     const version = place.kind === 'record' ? await findNewest(disk, place) : undefined
-    if (place.kind === 'record' && version === undefined) return undefined
+    if (place.kind === 'record' && version === undefined) {
+      await tidyCandidates(disk, place)
+      return undefined
+    }
     try {
       return (await disk.calls.stat(version === undefined ? place.path : `${place.path}/${version}`)).ctimeMs
     } catch (error) {

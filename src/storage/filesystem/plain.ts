@@ -1,6 +1,5 @@
 /** Plain keys: one file each, moved to its place when it is whole. */
-import { StorageError } from '../driver.ts'
-import { bring, removeEmpty, requireFolder, syncNames, syncRemoval } from './directories.ts'
+import { bring, removeEmpty, requireFolder, syncNames, syncRemoval, temporaryGone } from './directories.ts'
 import type { Disk } from './disk.ts'
 import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
@@ -54,7 +53,7 @@ async function settle(disk: Disk, place: Place, survives: Survives): Promise<voi
 async function bringWhole(disk: Disk, how: 'rename' | 'link', source: string, place: Place) {
   const brought = await bring(disk, how, source, place.path, place)
   if (brought !== 'gone') return brought
-  throw new StorageError('unavailable', `what was to become ${place.key} has been removed`)
+  throw temporaryGone(place)
 }
 
 async function inodeOf({ calls }: Disk, path: string): Promise<number | undefined> {

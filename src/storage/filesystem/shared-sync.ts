@@ -1,4 +1,5 @@
 /** fsync of directories, shared by everybody who needs one at the same time. */
+import { StorageError } from '../driver.ts'
 import type { Calls } from './calls.ts'
 import { codeOf, isMissing } from './errors.ts'
 
@@ -35,20 +36,19 @@ export function createSharedSync(calls: Calls): SharedSync {
 }
 
 async function sync(calls: Calls, directory: string): Promise<'synced' | 'gone'> {
-  let file: number
   try {
-    file = await calls.openRead(directory)
+    const file = await calls.openRead(directory)
+    try {
+      await calls.sync(file)
+    } finally {
+      await calls.close(file)
+    }
+    return 'synced'
   } catch (error) {
     if (isMissing(error)) return 'gone'
-    throw error
-  }
-  try {
-    await calls.sync(file)
-  } catch (error) {
     // Some network and FUSE mounts refuse to sync a directory; they have nothing to be synced.
-    if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw error
-  } finally {
-    await calls.close(file)
+    if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ENOTSUP') return 'synced'
+    // Never "full": what is to be synced has happened already.
+    throw new StorageError('unavailable', `syncing ${directory} failed: ${codeOf(error)}`, { cause: error })
   }
-  return 'synced'
 }

@@ -46,24 +46,14 @@ export async function fillTemporary(
   return path
 }
 
-/** Writes a whole value and runs `use` with the path; what `use` did not move away is dropped. */
-export async function withTemporary<T>(
-  disk: Disk,
-  bytes: Uint8Array,
-  survives: Survives,
-  use: (path: string) => Promise<T>,
-): Promise<T> {
-  const path = await fillTemporary(disk, survives, (file) => writeAll(disk.calls, file, [bytes], 0))
-  try {
-    return await use(path)
-  } finally {
-    await dropTemporary(disk, path)
-  }
+/** A temporary file with a whole value. */
+export function writeTemporary(disk: Disk, bytes: Uint8Array, survives: Survives): Promise<string> {
+  return fillTemporary(disk, survives, (file) => writeAll(disk.calls, file, [bytes], 0))
 }
 
-/** Removes what has not changed for `ageMs`, by the store's own clock: a network mount need not agree with ours. Returns how many. */
-export async function tidyTemporary(disk: Disk, ageMs: number, signal: AbortSignal | undefined): Promise<number> {
-  const { calls, paths } = disk
+/** Removes leftovers of killed processes, old by the store's own clock: a network mount need not agree with ours. Returns how many. */
+export async function tidyTemporary(disk: Disk, signal: AbortSignal | undefined): Promise<number> {
+  const { calls, paths, temporaryAgeMs } = disk
   const names = await calls.readNames(paths.temporary)
   if (names.length === 0) return 0
   const probe = await createTemporary(disk)
@@ -75,7 +65,7 @@ export async function tidyTemporary(disk: Disk, ageMs: number, signal: AbortSign
     signal?.throwIfAborted()
     try {
       const path = `${paths.temporary}/${name}`
-      if (now - (await calls.stat(path)).ctimeMs < ageMs) continue
+      if (now - (await calls.stat(path)).ctimeMs < temporaryAgeMs) continue
       await calls.unlink(path)
       removed++
     } catch (error) {
