@@ -42,13 +42,14 @@ export async function sendStream(
     res.end()
   } catch (error) {
     res.setTimeout(0)
-    if (!res.headersSent && !res.destroyed) {
+    // A failed write destroys the socket first, the response a little later.
+    const clientLeft = socket.destroyed || res.destroyed
+    if (!res.headersSent && !clientLeft) {
       ctx.respond = true
       throw error
     }
     const handed = Math.min(Math.max(socket.bytesWritten - before, 0), length)
     state.sent = { bytes: handed, whole: handed === length }
-    const clientLeft = res.destroyed
     res.destroy()
     if (!clientLeft) throw error
     if (!state.sent.whole) throw new AnswerAbortedError({ cause: error })

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { type AppDependencies, createApp } from '../../src/app.ts'
 import { allowAll } from '../../src/auth/policy.ts'
 import type { RequestSample } from '../../src/http/observe.ts'
@@ -288,4 +288,12 @@ export function codesOf({ status, headers, json, body }: Answer): readonly strin
 /** All values of a header that may come several times. */
 export function headersNamed({ rawHeaders }: Answer, name: string): readonly string[] {
   return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name.toLowerCase())
+}
+
+/** Waits for a condition, for 3 s. */
+export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 3000; !(await isTrue());) {
+    assert.ok(performance.now() < end, 'it did not come true')
+    await nextTurn()
+  }
 }

@@ -4,11 +4,19 @@
  */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { computeDigest } from '../../src/oci/digest.ts'
 import { ociManifest } from '../../src/oci/media-types.ts'
-import { type LogLine, memory, parseJson, pushManifest, sendRaw, startRegistry, type TestRegistry } from './harness.ts'
+import {
+  type LogLine,
+  memory,
+  parseJson,
+  pushManifest,
+  sendRaw,
+  startRegistry,
+  type TestRegistry,
+  until,
+} from './harness.ts'
 
 interface RawAnswer {
   readonly status: number
@@ -153,14 +161,6 @@ const fine: Readonly<Record<string, string>> = {
 
 /** The bytes of a body that arrive before the connection ends. */
 const cutBytes = 4
-
-/** Waits for a condition, for 3 s. */
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 3000; !(await isTrue());) {
-    assert.ok(performance.now() < end, 'it did not come true')
-    await nextTurn()
-  }
-}
 
 describe('bytes on the wire', () => {
   let registry: TestRegistry
