@@ -1,0 +1,191 @@
+/** In which order things become durable: what power loss may leave depends on it, and only on it. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { describe, it } from 'node:test'
+import type { Driver } from '../../src/storage/driver.ts'
+import type { Mount } from '../../src/storage/filesystem/driver.ts'
+import { createTracedCalls } from './faulty-calls.ts'
+import { createFolder, openFolder } from './folder.ts'
+
+const value = Buffer.from('x')
+
+/** What `act` changes and syncs, in order; syncs that ran together are sorted, random names are left out. */
+async function traceOf(
+  act: (driver: Driver) => Promise<unknown>,
+  prepare: (driver: Driver) => Promise<unknown> = async () => undefined,
+  mount: Mount = 'local',
+): Promise<string[]> {
+  const folder = await createFolder()
+  try {
+    const { calls, trace } = createTracedCalls(folder.root)
+    const driver = await openFolder(folder.root, { calls, mount, createId: randomUUID })
+    // The fixed directories are synced once, at the first write of each.
+    await driver.write('data/first/a', value)
+    await driver.write('tags/first/a', value)
+    await driver.write('blobs/sha256/4f/first/a', value)
+    await prepare(driver)
+    trace.length = 0
+    await act(driver)
+    return sortSyncs(trace.map((line) => line.replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '*')))
+  } finally {
+    await folder.remove()
+  }
+}
+
+function sortSyncs(trace: readonly string[]): string[] {
+  const sorted: string[] = []
+  let run: string[] = []
+  for (const line of [...trace, '']) {
+    if (line.startsWith('sync ')) {
+      run.push(line)
+      continue
+    }
+    sorted.push(...run.sort(), line)
+    run = []
+  }
+  return sorted.slice(0, -1)
+}
+
+const newest = 'tags/r/t/0000000000000002-*'
+const older = 'tags/r/t/0000000000000001-*'
+
+describe('durable order', () => {
+  it('of a new key: bytes, name, and the names of all directories above, also those that were found', async () => {
+    assert.deepEqual(await traceOf((driver) => driver.write('data/i/s', value)), [
+      'create .t/*',
+      'write .t/*',
+      'syncData .t/*',
+      'mkdir data/i',
+      'rename .t/* data/i/s',
+      'sync data',
+      'sync data/i',
+    ])
+    const found = await traceOf(
+      (driver) => driver.write('data/i/s2', value),
+      (driver) => driver.write('data/i/s1', value, { durable: false }),
+    )
+    assert.deepEqual(found.slice(-3), ['rename .t/* data/i/s2', 'sync data', 'sync data/i'])
+  })
+
+  it('of a streamed body: as of a key', async () => {
+    const trace = await traceOf(async (driver) => {
+      const writer = await driver.writeStream('data/i/s')
+      await writer.write(value)
+      await writer.seal()
+    })
+    assert.deepEqual(trace, [
+      'create .t/*',
+      'write .t/*',
+      'syncData .t/*',
+      'mkdir data/i',
+      'rename .t/* data/i/s',
+      'sync data',
+      'sync data/i',
+    ])
+  })
+
+  it('of a key that need not survive: nothing is synced, except on a network mount', async () => {
+    const write = (driver: Driver) => driver.write('data/i/s', value, { durable: false })
+    assert.deepEqual(await traceOf(write), ['create .t/*', 'write .t/*', 'mkdir data/i', 'rename .t/* data/i/s'])
+    const network = await traceOf(write, undefined, 'network')
+    assert.deepEqual(network.filter((line) => line.startsWith('sync')).length, 3)
+  })
+
+  it('of a key only if absent: linked when it is whole; "exists" is durable, too', async () => {
+    const create = (driver: Driver) => driver.write('data/i/s', value, { ifAbsent: true })
+    assert.deepEqual(await traceOf(create), [
+      'create .t/*',
+      'write .t/*',
+      'syncData .t/*',
+      'mkdir data/i',
+      'link .t/* data/i/s',
+      'sync data',
+      'sync data/i',
+      'unlink .t/*',
+    ])
+    assert.deepEqual(await traceOf(create, create), ['sync data', 'sync data/i'])
+  })
+
+  it('of a promote: the bytes of the entry, the new name, and only then is the older one unlinked', async () => {
+    const promote = async (driver: Driver) => {
+      await driver.write('pushes/p/entry', value, { durable: false })
+      return () => driver.promote('pushes/p/entry', 'tags/r/t')
+    }
+    let again: (() => Promise<unknown>) | undefined
+    const trace = await traceOf(
+      async () => again?.(),
+      async (driver) => {
+        await (
+          await promote(driver)
+        )()
+        again = await promote(driver)
+      },
+    )
+    assert.deepEqual(trace, [
+      'syncData pushes/p/entry',
+      `rename pushes/p/entry ${newest}`,
+      'sync tags',
+      'sync tags/r',
+      'sync tags/r/t',
+      `unlink ${older}`,
+      'rmdir pushes/p',
+    ])
+  })
+
+  it('of a record only if absent: a candidate, then the first file', async () => {
+    const trace = await traceOf((driver) => driver.write('blobs/sha256/4f/h/r', value, { ifAbsent: true }))
+    assert.deepEqual(trace, [
+      'create .t/*',
+      'write .t/*',
+      'syncData .t/*',
+      'mkdir blobs/sha256/4f/h',
+      'mkdir blobs/sha256/4f/h/r',
+      'link .t/* blobs/sha256/4f/h/r/.c-*',
+      'rename blobs/sha256/4f/h/r/.c-* blobs/sha256/4f/h/r/0000000000000000-*',
+      'sync blobs/sha256/4f',
+      'sync blobs/sha256/4f/h',
+      'sync blobs/sha256/4f/h/r',
+      'unlink .t/*',
+    ])
+  })
+
+  it('of the first key in a fixed directory: the names above it, once', async () => {
+    const write = (driver: Driver) => driver.write('blobs/sha256/5a/h/r', value)
+    const syncs = (trace: readonly string[]) => trace.filter((line) => line.startsWith('sync '))
+    assert.deepEqual(syncs(await traceOf(write)), [
+      'sync .',
+      'sync blobs',
+      'sync blobs/sha256',
+      'sync blobs/sha256/5a',
+      'sync blobs/sha256/5a/h',
+      'sync blobs/sha256/5a/h/r',
+    ])
+    assert.equal(syncs(await traceOf(write, write)).length, 3)
+  })
+
+  it('of a removal: the lowest directory that stays is synced last', async () => {
+    const trace = await traceOf(
+      (driver) => driver.remove('tags/r/t'),
+      (driver) => driver.write('tags/r/t', value),
+    )
+    assert.deepEqual(trace, [`unlink ${older}`, 'rmdir tags/r/t', 'rmdir tags/r', 'sync tags'])
+    const plain = await traceOf(
+      (driver) => driver.remove('data/i/s'),
+      async (driver) => {
+        await driver.write('data/i/s', value)
+        await driver.write('data/i/s2', value)
+      },
+    )
+    assert.deepEqual(plain, ['unlink data/i/s', 'sync data/i'])
+  })
+
+  it('of many writes at once: they share the syncs of a directory', async () => {
+    const trace = await traceOf((driver) =>
+      Promise.all(Array.from({ length: 50 }, (_, index) => driver.write(`data/i/${index}`, value))),
+    )
+    const syncs = trace.filter((line) => line === 'sync data').length
+    assert.ok(syncs < 50, `${syncs} syncs of one directory for 50 writes`)
+    // Each sync begins after the rename that it is for: the last one after all of them.
+    assert.ok(trace.lastIndexOf('sync data/i') > trace.findLastIndex((line) => line.startsWith('rename')))
+  })
+})
