@@ -95,7 +95,7 @@ export async function closeUpload(
   }
   const blob = { digest, size }
   const existing = await findExisting(context, upload, digest, cancel)
-  if (existing !== undefined && (await isSound(context, existing, 'renew', cancel))) {
+  if (existing !== undefined && (await isSound(context, existing, cancel))) {
     if (existing.id === id) await driver.remove(sessionKey(id), cancel)
     else await endSession(context, id, cancel)
     await driver.remove(entry, cancel)

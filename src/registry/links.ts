@@ -3,7 +3,6 @@
  * has marked them; that is looked at in the store each time, never remembered.
  */
 import type { Digest } from '../oci/digest.ts'
-import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Cancel, ListEntry } from '../storage/driver.ts'
 import type { Context } from './context.ts'
@@ -63,34 +62,47 @@ async function lookAtBytes({ driver, limits }: Context, link: LinkRecord, cancel
   }
 }
 
-async function isRenewalDue(context: Context, link: Link, now: number, cancel: Cancel): Promise<boolean> {
-  const half = context.limits.leaseMs / 2
-  if (now - link.modified < half) return false
+/**
+ * When the link was renewed last, if it needed to be: by this machine's clock, which decides nothing but whether to ask. Asked before the look that
+ * counts, because a renewal that appears after it may have come too late for a collector.
+ */
+async function readRenewal(context: Context, link: Link, cancel: Cancel): Promise<number> {
+  if (context.now() - link.modified < context.limits.leaseMs / 2) return link.modified
   const renewal = await context.driver.stat(renewalKey(link.id, link.repository), cancel)
-  return renewal === undefined || now - renewal.modified >= half
+  return Math.max(link.modified, renewal?.modified ?? 0)
 }
 
+/** `contested`: somebody has just marked the bytes and has neither deleted them nor withdrawn the mark yet. */
+export type Soundness = 'sound' | 'contested' | 'lost'
+
 /** Whether the link can be relied on now; `renew` also makes it young, and does so before the look that counts. */
-export async function isSound(
+export async function judgeLink(
   context: Context,
   link: Link,
   intent: 'renew' | 'as it is',
   cancel: Cancel,
-): Promise<boolean> {
+): Promise<Soundness> {
   const look = (): Promise<BytesLook> => lookPastFreshMarks(context, () => lookAtBytes(context, link, cancel), cancel)
+  const renewed = intent === 'renew' ? await readRenewal(context, link, cancel) : 0
   let seen = await look()
-  if (intent === 'renew' && seen.bytes && (await isRenewalDue(context, link, seen.now, cancel))) {
+  if (intent === 'renew' && seen.bytes && seen.now - renewed >= context.limits.leaseMs / 2) {
     const key = renewalKey(link.id, link.repository)
     await context.driver.write(key, Buffer.alloc(0), cancel)
     seen = await look()
     if (!seen.bytes) await context.driver.remove(key, cancel)
   }
-  return seen.bytes && seen.marks === 'none'
+  if (!seen.bytes || seen.marks === 'old') return 'lost'
+  return seen.marks === 'none' ? 'sound' : 'contested'
+}
+
+/** Whether the link can be relied on now, made young. */
+export async function isSound(context: Context, link: Link, cancel: Cancel): Promise<boolean> {
+  return (await judgeLink(context, link, 'renew', cancel)) === 'sound'
 }
 
 /**
  * The link of a repository to a blob, if it can be relied on now. A link that cannot may just have been replaced by another upload: then the
- * new one is looked at.
+ * new one is looked at. Without one: `contested` when waiting a little longer may help, else `lost`.
  */
 export async function findSoundLink(
   context: Context,
@@ -98,13 +110,15 @@ export async function findSoundLink(
   digest: Digest,
   intent: 'renew' | 'as it is',
   cancel: Cancel,
-): Promise<Link | undefined> {
+): Promise<Link | Exclude<Soundness, 'sound'>> {
   let link = await readLink(context, repository, digest, cancel)
   for (let i = 0; i < maxReplacements; i++) {
-    if (link === undefined || (await isSound(context, link, intent, cancel))) return link
+    if (link === undefined) return 'lost'
+    const soundness = await judgeLink(context, link, intent, cancel)
+    if (soundness === 'sound') return link
     const again = await readLink(context, repository, digest, cancel)
-    if (again?.id === link.id) return undefined
+    if (again?.id === link.id) return soundness
     link = again
   }
-  throw new OciError('UNAVAILABLE', 'the blob is being uploaded over and over; try again')
+  return 'contested'
 }

@@ -121,9 +121,11 @@ async function holdManifest(
 async function findMissing(context: Context, push: Push, cancel: Cancel): Promise<readonly Digest[]> {
   const { repository, parsed } = push
   const atOnce = context.limits.maxParallelCalls
-  const blobs = await mapConcurrently(parsed.blobs, atOnce, async (digest) =>
-    (await findSoundLink(context, repository, digest, 'as it is', cancel)) === undefined ? [digest] : [],
-  )
+  const blobs = await mapConcurrently(parsed.blobs, atOnce, async (digest) => {
+    const link = await findSoundLink(context, repository, digest, 'as it is', cancel)
+    if (link === 'contested') throw busy()
+    return link === 'lost' ? [digest] : []
+  })
   const manifests = await mapConcurrently(parsed.manifests, atOnce, async (digest) =>
     (await holdManifest(context, push, digest, cancel)) ? [] : [digest],
   )
@@ -131,7 +133,9 @@ async function findMissing(context: Context, push: Push, cancel: Cancel): Promis
 }
 
 function busy(): OciError {
-  return new OciError('UNAVAILABLE', 'others kept deleting what this push needs; try again')
+  return new OciError('UNAVAILABLE', 'others are deleting what this push needs; try again', {
+    headers: { 'Retry-After': '1' },
+  })
 }
 
 function blobUnknown(missing: readonly Digest[]): OciError {
@@ -152,10 +156,12 @@ async function makeManifest(context: Context, attempt: Attempt, cancel: Cancel):
   ])
   const { manifests, subject } = parsed
   await writeHints(context, attempt, { digest, tags, manifests, subject }, cancel)
-  const missing = await findMissing(context, attempt, cancel)
-  if (missing.length > 0) {
+  try {
+    const missing = await findMissing(context, attempt, cancel)
+    if (missing.length > 0) throw blobUnknown(missing)
+  } catch (error) {
     await takeBack(context, attempt, cancel)
-    throw blobUnknown(missing)
+    throw error
   }
   return (await driver.promote(pushManifestKey(repository, id), manifestKey(repository, digest), cancel)) === 'done'
 }

@@ -246,6 +246,52 @@ describe('a marked entry of an index', () => {
   })
 })
 
+describe('a push that names marked bytes', () => {
+  async function markLayer(world: World): Promise<Buffer> {
+    await pushBlob(world.registry, repo, 'config')
+    const [bytes = ''] = await world.keys('data/')
+    await world.driver.write(`${bytes.slice(0, bytes.lastIndexOf('/'))}/!sweep`, Buffer.alloc(0))
+    return imageOf('config', [])
+  }
+
+  it('is asked to try again while the mark is fresh, and leaves nothing in flight', async () => {
+    const world = createWorld()
+    const bytes = await markLayer(world)
+    await assert.rejects(pushManifest(world.registry, repo, 'v1', bytes), { code: 'UNAVAILABLE' })
+    assert.deepEqual(await world.keys('pushes/'), [])
+  })
+
+  it('is asked to upload them again when the mark is old', async () => {
+    const world = createWorld()
+    const bytes = await markLayer(world)
+    world.clock.now += 61_000
+    await assert.rejects(pushManifest(world.registry, repo, 'v1', bytes), { code: 'MANIFEST_BLOB_UNKNOWN' })
+    await pushBlob(world.registry, repo, 'config')
+    await pushManifest(world.registry, repo, 'v1', bytes)
+  })
+
+  it('holds an entry of an index that is deleted while it waits, or refuses', async () => {
+    const world = createWorld()
+    const image = await pushImage(world.registry, repo, 'v1')
+    const named = (await world.keys('named/'))[0] ?? ''
+    const manifest = await world.driver.read((await world.keys('manifests/'))[0] ?? '')
+    const push = /"push":"([^"]+)"/.exec(manifest?.bytes.toString() ?? '')?.[1]
+    const mark = `${named.slice(0, named.lastIndexOf('/'))}/!${push}.other`
+    await world.driver.write(mark, Buffer.alloc(0))
+    let reads = 0
+    world.intercept = async ({ method, key }) => {
+      if (method !== 'read' || !key.includes(image.digest.slice(7)) || !key.startsWith('manifests/')) return
+      // The DELETE that left the mark ends right before the second look at the entry.
+      if (++reads !== 2) return
+      await world.driver.remove(key)
+      await world.driver.remove(mark)
+    }
+    const index = await pushManifest(world.registry, repo, 'multi', indexOf(image.bytes)).catch(() => undefined)
+    world.intercept = undefined
+    if (index !== undefined) assert.equal(await get(world, image.digest), image.digest)
+  })
+})
+
 describe('parallel pushes of one image', () => {
   it('all succeed', async () => {
     const world = createWorld()
