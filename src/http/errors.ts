@@ -9,7 +9,7 @@ import { ClientGoneError } from './body.ts'
 import type { Extra, HttpContext, HttpLimits, State } from './context.ts'
 import { endAndLinger } from './linger.ts'
 import { setCommonHeaders } from './observe.ts'
-import { AnswerAbortedError } from './send.ts'
+import { AnswerAbortedError, limitPauses } from './send.ts'
 
 /** What the HTTP layer needs of a log. */
 export interface ErrorLog {
@@ -92,6 +92,8 @@ export function answerErrors(log: ErrorLog, limits: HttpLimits): Middleware<Stat
     } catch (error) {
       answerError(ctx, error, log)
     }
-    if (ctx.respond !== false && !ctx.req.complete) await endAndLinger(ctx, limits)
+    if (ctx.respond === false) return
+    limitPauses(ctx, limits)
+    if (!ctx.req.complete) await endAndLinger(ctx, limits)
   }
 }

@@ -32,8 +32,10 @@ export async function endAndLinger(ctx: HttpContext, limits: HttpLimits): Promis
   const { req, res, body } = ctx
   ctx.respond = false
   res.setHeader('Connection', 'close')
-  if (!Buffer.isBuffer(body)) ctx.length = 0
-  if (Buffer.isBuffer(body) && ctx.method !== 'HEAD') res.write(body)
+  // RFC 9110 §8.6: 204 and 304 have no length; that of a HEAD is what its GET would have.
+  const isBodiless = ctx.method === 'HEAD' || ctx.status === 204 || ctx.status === 304
+  if (!isBodiless && !Buffer.isBuffer(body)) ctx.length = 0
+  if (!isBodiless && Buffer.isBuffer(body)) res.write(body)
   else res.flushHeaders()
   await drain(req, limits)
   res.end()

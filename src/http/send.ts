@@ -13,6 +13,18 @@ export class AnswerAbortedError extends Error {
   }
 }
 
+/** What the buffers of any socket take at once, in bytes: a smaller answer never waits for its client. */
+const smallAnswerBytes = 64 * 1024
+
+/**
+ * Ends a client that stops reading a small answer, which Koa sends when the middleware is through. The timer of a socket starts again with every
+ * write that gets somewhere; Node replaces it when the answer is finished.
+ */
+export function limitPauses(ctx: HttpContext, { bodyIdleTimeoutMs }: Pick<HttpLimits, 'bodyIdleTimeoutMs'>): void {
+  const { res, body } = ctx
+  if (Buffer.isBuffer(body) && body.length > smallAnswerBytes) res.setTimeout(bodyIdleTimeoutMs, () => res.destroy())
+}
+
 /**
  * Sends the headers that are set and `length` bytes that `copy` writes. Rejects with `AnswerAbortedError` when the client leaves, and with the error
  * of `copy` when that fails; the connection is destroyed then, unless no byte was sent and an error can still be answered.
@@ -33,7 +45,7 @@ export async function sendStream(
   // A request that still sends would be read to its end by Node, however long it is.
   if (!req.complete) res.setHeader('Connection', 'close')
   ctx.respond = false
-  // The timer of the socket starts again with every write that gets somewhere, so it ends a client that stopped reading.
+  // As in `limitPauses`.
   res.setTimeout(bodyIdleTimeoutMs, () => res.destroy())
   try {
     await copy(res)

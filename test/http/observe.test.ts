@@ -125,6 +125,22 @@ describe('the access log and the metrics', () => {
     })
   })
 
+  test('a client that stops reading a big manifest is let go, too', async () => {
+    const limits = { bodyIdleTimeoutMs: 300, maxManifestBytes: 16 * 1024 * 1024 }
+    const registry = await startRegistry(memory, { limits })
+    try {
+      await pushManifest(registry, 'big', 'v1', { annotations: { pad: 'x'.repeat(14 * 1024 * 1024) } })
+      const socket = await download(registry.port, '/v2/big/manifests/v1', 1000)
+      const { aborted, status } = await lineOf(registry, ({ userAgent }) => userAgent === 'test/1')
+      assert.equal(status, 200)
+      assert.equal(aborted, undefined, 'a small answer is handed to the socket whole')
+      socket.destroy()
+      assert.equal((await registry.send('GET', '/v2/')).status, 200)
+    } finally {
+      await registry.close()
+    }
+  })
+
   test('a complete download is never aborted, though clients close as soon as they have the last byte', async () => {
     await withBlob(async (registry, blob, size) => {
       for (let i = 0; i < 20; i++) (await download(registry.port, `/v2/log/blobs/${blob}`, size + 300)).destroy()
