@@ -1,5 +1,6 @@
 /** Every operation with every one of its system calls failing, or being the one before which the process is killed. */
 import assert from 'node:assert/strict'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { join } from 'node:path'
 import { type Driver, StorageError } from '../../src/storage/driver.ts'
@@ -72,7 +73,11 @@ describe('a fault in any system call', () => {
   before(async () => {
     folder = await createFolder()
   })
-  after(() => folder.remove())
+  after(async () => {
+    const open = openFilesIn(folder.root)
+    await folder.remove()
+    assert.deepEqual(open, [], 'files were left open')
+  })
 
   async function createStore(): Promise<Store> {
     const root = join(folder.root, String(count++))
@@ -136,6 +141,20 @@ describe('a fault in any system call', () => {
     })
   }
 })
+
+/** The files of a folder that this process has open, where the system tells. */
+function openFilesIn(root: string): string[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc/self/fd')
+    .map((file) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${file}`)
+      } catch {
+        return ''
+      }
+    })
+    .filter((path) => path.startsWith(root))
+}
 
 function isDeepEqual(left: unknown, right: unknown): boolean {
   try {

@@ -64,7 +64,8 @@ export function createTracedCalls(root: string): { readonly calls: Calls; readon
 
 type Around = <T>(name: keyof Calls, args: readonly unknown[], run: () => Promise<T>) => Promise<T>
 
-function wrapCalls(calls: Calls, around: Around): Calls {
+/** Calls with something around each. */
+export function wrapCalls(calls: Calls, around: Around): Calls {
   return {
     openRead: (...args) => around('openRead', args, () => calls.openRead(...args)),
     close: (...args) => around('close', args, () => calls.close(...args)),

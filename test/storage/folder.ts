@@ -47,3 +47,9 @@ export async function rawTree(root: string): Promise<string[]> {
     .map((entry) => `${relative(root, join(entry.parentPath, entry.name))}${entry.isDirectory() ? '/' : ''}`)
     .sort()
 }
+
+/** Why no disk can be mounted here, or `false`. */
+export function reasonToSkipMounts(): string | false {
+  if (process.platform !== 'linux') return 'mounting a small disk is tried on Linux only'
+  return process.getuid?.() === 0 ? false : 'mounting a small disk needs root'
+}

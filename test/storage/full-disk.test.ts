@@ -7,22 +7,16 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Driver, StorageError } from '../../src/storage/driver.ts'
 import { listAll } from '../../src/storage/list-all.ts'
-import { createFolder, type Folder, openFolder, rawTree } from './folder.ts'
+import { createFolder, type Folder, openFolder, rawTree, reasonToSkipMounts } from './folder.ts'
 
 const mebibyte = 1024 * 1024
 const ballastBytes = mebibyte
-
-/** Why no disk can be mounted here, or `false`. */
-function reasonToSkip(): string | false {
-  if (process.platform !== 'linux') return 'mounting a small disk is tried on Linux only'
-  return process.getuid?.() === 0 ? false : 'mounting a small disk needs root'
-}
 
 function isFull(error: unknown): boolean {
   return error instanceof StorageError && error.reason === 'full'
 }
 
-describe('a full disk', { skip: reasonToSkip() }, () => {
+describe('a full disk', { skip: reasonToSkipMounts() }, () => {
   let folder: Folder
   let disk = ''
   let driver: Driver

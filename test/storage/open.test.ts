@@ -1,5 +1,6 @@
 /** Opening a store, and what an operator is told when it cannot be used. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { checkDriver } from '../../src/storage/check.ts'
 import { type Driver, StorageError } from '../../src/storage/driver.ts'
 import { createLocalCalls } from '../../src/storage/filesystem/calls.ts'
 import { openDriver } from '../../src/storage/open.ts'
-import { createFolder, type Folder, openFolder, rawTree } from './folder.ts'
+import { createFolder, type Folder, openFolder, rawTree, reasonToSkipMounts } from './folder.ts'
 
 const context = { keySpace, now: Date.now, createId: randomUUID }
 const check = { keySpace, scratchPrefix: 'scratch/', createId: randomUUID }
@@ -52,6 +53,20 @@ describe('opening a store', () => {
   it('takes the root of a file system, which has a lost+found', async () => {
     await mkdir(join(folder.root, 'mounted/lost+found'), { recursive: true })
     await openFolder(join(folder.root, 'mounted'))
+  })
+
+  it('refuses a folder that is spread over two file systems', { skip: reasonToSkipMounts() }, async () => {
+    const root = join(folder.root, 'spread')
+    await mkdir(join(root, 'data'), { recursive: true })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', join(root, 'data')])
+    try {
+      await assert.rejects(
+        openFolder(root),
+        /\/data and .*\/\.t are on two file systems; the whole folder must be on one$/,
+      )
+    } finally {
+      execFileSync('umount', [join(root, 'data')])
+    }
   })
 
   it('says that a file is in the way', async () => {

@@ -41,6 +41,9 @@ const listNowBytes = 16 * 1024
 const openAsync = promisify(fs.open)
 const readAsync = promisify(fs.read)
 const writevAsync = promisify(fs.writev)
+const mkdirAsync: (path: string) => Promise<void> = promisify(fs.mkdir)
+const rmdirAsync: (path: string) => Promise<void> = promisify(fs.rmdir)
+const statfsAsync = promisify(fs.statfs)
 
 /** The calls for a network mount: every call may take a round trip, so all go through the thread pool. */
 export function createNetworkCalls(): Calls {
@@ -60,10 +63,10 @@ export function createNetworkCalls(): Calls {
     rename: promisify(fs.rename),
     link: promisify(fs.link),
     unlink: promisify(fs.unlink),
-    mkdir: (path) => promisify(fs.mkdir)(path),
-    rmdir: (path) => promisify(fs.rmdir)(path),
+    mkdir: mkdirAsync,
+    rmdir: rmdirAsync,
     async freeBytes(path) {
-      const { bavail, bsize } = await promisify(fs.statfs)(path)
+      const { bavail, bsize } = await statfsAsync(path)
       return bavail * bsize
     },
   }

@@ -15,7 +15,11 @@ export async function prepareFolder({ calls, paths, syncDirectory }: Disk, keySp
   try {
     const parents = await makeWithParents(calls, root)
     await refuseForeign(calls, root, [...keySpace.singles, ...prefixes.map((prefix) => prefix.slice(0, -1))])
-    for (const directory of [paths.temporary, ...prefixes.map(paths.directoryOf)]) await makeOne(calls, directory)
+    await makeOne(calls, paths.temporary)
+    for (const directory of prefixes.map(paths.directoryOf)) {
+      await makeOne(calls, directory)
+      await requireSameDisk(calls, directory, paths.temporary)
+    }
     await Promise.all([root, ...parents].map(syncDirectory))
   } catch (error) {
     throw explain(root, error)
@@ -47,6 +51,12 @@ async function makeOne(calls: Calls, directory: string): Promise<'made' | 'found
     if (found !== undefined) throw new Error(`${directory} is not a folder`, { cause: error })
     throw error
   }
+}
+
+/** Files are moved between the directories, which is possible on one file system only. */
+async function requireSameDisk(calls: Calls, directory: string, other: string): Promise<void> {
+  if ((await calls.stat(directory)).dev === (await calls.stat(other)).dev) return
+  throw new Error(`${directory} and ${other} are on two file systems; the whole folder must be on one`)
 }
 
 async function refuseForeign(calls: Calls, root: string, own: readonly string[]): Promise<void> {
