@@ -2,7 +2,7 @@
  * A Docker Engine of a test's own, with everything it keeps in one folder. It must run inside the sandbox that `.ci/run` makes (own network,
  * mount and process namespaces): on the host it would change routes and firewall, and ask the internet for what is missing.
  */
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { attempt, run, startDaemon, waitUntilReady } from './process.ts'
@@ -36,9 +36,16 @@ export async function startEngine(folder: string): Promise<Engine> {
     output: daemon.output,
     stop: async () => {
       await daemon.stop()
-      // The network namespace of `--network=none` containers stays mounted; its folder could not be removed.
-      await attempt('umount', [join(folder, 'exec', 'netns', 'default')])
+      await unmountBelow(folder)
     },
+  }
+}
+
+/** The engine leaves mounts behind, e.g. the network of `--network=none`; what is mounted cannot be removed. */
+async function unmountBelow(folder: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '')
+  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse()) {
+    await attempt('umount', ['--lazy', mount])
   }
 }
 
