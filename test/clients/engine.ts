@@ -44,7 +44,7 @@ export async function startEngine(folder: string): Promise<Engine> {
 /** The engine leaves mounts behind, e.g. the network of `--network=none`; what is mounted cannot be removed. */
 async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '')
-  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse()) {
+  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).toReversed()) {
     await attempt('umount', ['--lazy', mount])
   }
 }
