@@ -2,6 +2,7 @@
  * A Berth of a test's own, started as an operator would: a free port, a folder, environment variables, stopped by PID. With
  * `REGISTRY_UNDER_TEST=host:port` the clients meet that registry instead, which tells whether a failure is theirs.
  */
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -58,17 +59,19 @@ export function registryAt(address: string, daemon: Daemon): Registry {
   return { address, url: `http://${address}`, pid: daemon.pid, output: daemon.output, stop: daemon.stop }
 }
 
-/** A port that nobody listens on at this moment. */
-export function freePort(): Promise<number> {
+/**
+ * A port that nobody listens on. It lies below those that the system gives to outgoing connections (32,768 and up on Linux): one of them
+ * could be taken before the server under test listens, by any client that runs at the same time.
+ */
+export async function freePort(): Promise<number> {
+  const port = randomInt(10_000, 32_768)
+  return (await canListen(port)) ? port : freePort()
+}
+
+function canListen(port: number): Promise<boolean> {
   const server = createServer()
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no free port'))
-        else resolve(address.port)
-      })
-    })
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }
