@@ -7,7 +7,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-
 import { startDaemon, waitUntilReady } from './process.ts'
 import type { Daemon } from './process.ts'
 
@@ -30,8 +29,7 @@ export interface BerthOptions {
 
 export async function startBerth({ storage = 'filesystem', folder, env = {} }: BerthOptions = {}): Promise<Registry> {
   const other = process.env['REGISTRY_UNDER_TEST']
-  if (other !== undefined)
-    return { address: other, url: `http://${other}`, pid: -1, output: () => '', stop: async () => {} }
+  if (other !== undefined) return { ...at(other), pid: -1, output: () => '', stop: async () => {} }
   const own = folder === undefined ? await mkdtemp(join(tmpdir(), 'berth-data-')) : undefined
   const port = await freePort()
   const daemon = startDaemon(process.execPath, [resolve('bin/berth.js'), 'serve'], {
@@ -56,7 +54,11 @@ export async function startBerth({ storage = 'filesystem', folder, env = {} }: B
 
 /** The handle of any registry that runs as a daemon of ours. */
 export function registryAt(address: string, daemon: Daemon): Registry {
-  return { address, url: `http://${address}`, pid: daemon.pid, output: daemon.output, stop: daemon.stop }
+  return { ...at(address), pid: daemon.pid, output: daemon.output, stop: daemon.stop }
+}
+
+function at(address: string): Pick<Registry, 'address' | 'url'> {
+  return { address, url: `http://${address}` }
 }
 
 /**
