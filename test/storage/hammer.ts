@@ -19,7 +19,7 @@ export interface Orders {
 }
 
 /** For how long a hammer runs; the environment asks for more when somebody wants to be sure. */
-export const hammerMs = Number(process.env['BERTH_HAMMER_MS'] ?? 2500)
+export const hammerMs = Number(process.env['BERTH_HAMMER_MS'] ?? 1800)
 
 /** Each key of the scenarios that go through many keys is fought for in its own slot. */
 export const slotMs = 8
