@@ -85,7 +85,7 @@ export async function judgeLink(
   const look = (): Promise<BytesLook> => lookPastFreshMarks(context, () => lookAtBytes(context, link, cancel), cancel)
   const renewed = intent === 'renew' ? await readRenewal(context, link, cancel) : 0
   let seen = await look()
-  if (intent === 'renew' && seen.bytes && seen.now - renewed >= context.limits.leaseMs / 2) {
+  if (intent === 'renew' && seen.bytes && seen.marks === 'none' && seen.now - renewed >= context.limits.leaseMs / 2) {
     const key = renewalKey(link.id, link.repository)
     await context.driver.write(key, Buffer.alloc(0), cancel)
     seen = await look()
