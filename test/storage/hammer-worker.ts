@@ -2,10 +2,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Driver } from '../../src/storage/driver.ts'
 import { createLocalCalls } from '../../src/storage/filesystem/calls.ts'
 import { openFolder } from './folder.ts'
-import { type Orders, sharedClock, slotMs } from './hammer.ts'
+import { type Orders, sharedClock, slotMs, type Span } from './hammer.ts'
 
 const orders: Orders = JSON.parse(process.argv[2] ?? '')
 const log = openSync(orders.log, 'a')
@@ -14,22 +13,28 @@ function note(line: object): void {
   writeSync(log, `${JSON.stringify(line)}\n`)
 }
 
+// A sync takes most of the time and makes no difference to what a kill leaves: without it many more races are run.
+const nothing = async () => undefined
+const driver = await openFolder(orders.root, { calls: { ...createLocalCalls(), sync: nothing, syncData: nothing } })
+process.send?.('ready')
+const span = await new Promise<Span>((resolve) => process.once('message', resolve))
+
 /** Runs `act` once per slot, or skips slots while it takes longer. */
 async function eachSlot(act: (slot: number) => Promise<void>): Promise<void> {
   let last = -1
-  while (sharedClock() < orders.end) {
-    const slot = Math.floor((sharedClock() - orders.start) / slotMs)
+  while (sharedClock() < span.end) {
+    const slot = Math.floor((sharedClock() - span.start) / slotMs)
     if (slot > last) {
       last = slot
       await act(slot)
     } else {
-      await sleep(Math.max(0, orders.start + (last + 1) * slotMs - sharedClock()))
+      await sleep(Math.max(0, span.start + (last + 1) * slotMs - sharedClock()))
     }
   }
 }
 
 /** All create the same keys at the same moment. */
-async function create(driver: Driver): Promise<void> {
+async function create(): Promise<void> {
   await eachSlot(async (slot) => {
     for (const key of [`data/create/${slot}`, `tags/create/${slot}`]) {
       const id = randomUUID()
@@ -40,7 +45,7 @@ async function create(driver: Driver): Promise<void> {
 }
 
 /** Half of the processes promote an entry at the moment the others remove it. */
-async function takeBack(driver: Driver): Promise<void> {
+async function takeBack(): Promise<void> {
   await eachSlot(async (slot) => {
     const entry = `pushes/hammer/${slot}`
     const result =
@@ -50,18 +55,18 @@ async function takeBack(driver: Driver): Promise<void> {
 }
 
 /** All read, replace, and remove if unchanged, two records; one of them is never removed. */
-async function replace(driver: Driver): Promise<void> {
-  for (let turn = 0; sharedClock() < orders.end; turn++) {
+async function replace(): Promise<void> {
+  for (let turn = 0; sharedClock() < span.end; turn++) {
     const key = Math.random() < 0.5 ? 'tags/replaced/kept' : 'tags/replaced/dropped'
     const dice = Math.random()
-    if (dice < 0.35) await publish(driver, key)
-    else if (dice < 0.5 && key !== 'tags/replaced/kept') await removeIfUnchanged(driver, key)
-    else if (dice < 0.6) await listTimes(driver)
-    else await read(driver, key)
+    if (dice < 0.35) await publish(key)
+    else if (dice < 0.5 && key !== 'tags/replaced/kept') await removeIfUnchanged(key)
+    else if (dice < 0.6) await listTimes()
+    else await read(key)
   }
 }
 
-async function publish(driver: Driver, key: string): Promise<void> {
+async function publish(key: string): Promise<void> {
   const id = randomUUID()
   const padding = 'x'.repeat(Math.floor(Math.random() * 3000))
   const check = createHash('sha256').update(`${id}${padding}`).digest('hex')
@@ -72,7 +77,7 @@ async function publish(driver: Driver, key: string): Promise<void> {
   note({ type: 'published', id, end: sharedClock() })
 }
 
-async function read(driver: Driver, key: string): Promise<{ id: string; version: string } | undefined> {
+async function read(key: string): Promise<{ id: string; version: string } | undefined> {
   const start = sharedClock()
   const value = await driver.read(key)
   const end = sharedClock()
@@ -87,23 +92,19 @@ function idOf(text: string): string {
   return id
 }
 
-async function removeIfUnchanged(driver: Driver, key: string): Promise<void> {
-  const found = await read(driver, key)
+async function removeIfUnchanged(key: string): Promise<void> {
+  const found = await read(key)
   if (found === undefined) return
   note({ type: 'remove', key, id: found.id, start: sharedClock() })
   const result = await driver.remove(key, { ifUnchanged: found.version })
   note({ type: 'removed', key, id: found.id, result, end: sharedClock() })
 }
 
-async function listTimes(driver: Driver): Promise<void> {
+async function listTimes(): Promise<void> {
   const start = sharedClock()
   const { entries } = await driver.list('tags/replaced/', { limit: 10, times: true })
   note({ type: 'list', start, keys: entries.map(({ key }) => key) })
 }
 
-// A sync takes most of the time and makes no difference to what a kill leaves: without it many more races are run.
-const nothing = async () => undefined
-const driver = await openFolder(orders.root, { calls: { ...createLocalCalls(), sync: nothing, syncData: nothing } })
-await sleep(Math.max(0, orders.start - sharedClock()))
-await { create, 'take back': takeBack, replace }[orders.scenario](driver)
+await { create, 'take back': takeBack, replace }[orders.scenario]()
 process.disconnect()

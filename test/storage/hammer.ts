@@ -8,12 +8,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** What a worker of one run does; see `hammer-worker.ts`. */
 export type Scenario = 'create' | 'take back' | 'replace'
 
-/** What a worker is told, as JSON in its first argument. Times are ms of the clock that all processes share. */
+/** What a worker is told, as JSON in its first argument. */
 export interface Orders {
   readonly scenario: Scenario
   readonly root: string
   readonly log: string
   readonly index: number
+}
+
+/** What a worker is told when it has said that it is ready: ms of the clock that all processes share. */
+export interface Span {
   readonly start: number
   readonly end: number
 }
@@ -24,48 +28,52 @@ export const hammerMs = Number(process.env['BERTH_HAMMER_MS'] ?? 1800)
 /** Each key of the scenarios that go through many keys is fought for in its own slot. */
 export const slotMs = 8
 
-/** How long a process takes until it works. */
-const startMs = 400
-
 /** Milliseconds of CLOCK_MONOTONIC: one clock for all processes. */
 export function sharedClock(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-/** Runs a scenario; all but the first two of `processes` are killed in turn. Returns every line that was written down, parsed. */
+/**
+ * Runs a scenario; all but the first two of `processes` are killed in turn. All begin together, however long each takes to start. Returns
+ * every line that was written down, parsed.
+ */
 export async function hammer(
   scenario: Scenario,
   { root, logs, processes }: { readonly root: string; readonly logs: string; readonly processes: number },
 ): Promise<{ readonly lines: unknown[]; readonly kills: number }> {
-  const start = sharedClock() + startMs
-  const end = start + hammerMs
   let started = 0
   const launch = (index: number): ChildProcess => {
-    const orders: Orders = { scenario, root, log: join(logs, `${index}-${started++}`), index, start, end }
+    const orders: Orders = { scenario, root, log: join(logs, `${index}-${started++}`), index }
     return fork(join(import.meta.dirname, 'hammer-worker.ts'), [JSON.stringify(orders)], { stdio: 'inherit' })
   }
   const workers = Array.from({ length: processes }, (_, index) => launch(index))
-  const kills = await killInTurn(workers, launch, end)
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  const start = sharedClock()
+  const span: Span = { start, end: start + hammerMs }
+  for (const worker of workers) worker.send(span)
+  const kills = await killInTurn(workers, launch, span)
   const codes = await Promise.all(workers.map(ended))
   if (codes.some((code) => code !== 0)) throw new Error(`a worker failed: ${codes.join(', ')}`)
   const lines = readdirSync(logs).flatMap((name) => parseLines(readFileSync(join(logs, name), 'utf8')))
   return { lines, kills }
 }
 
-async function killInTurn(workers: ChildProcess[], launch: (index: number) => ChildProcess, end: number) {
+async function killInTurn(workers: ChildProcess[], launch: (index: number) => ChildProcess, span: Span) {
   let kills = 0
-  for (let turn = 0; sharedClock() < end - startMs; turn++) {
-    // Long enough for a new process to do something; prime, so that kills drift through the slots.
-    await sleep(311)
+  for (let turn = 0; ; turn++) {
+    // Prime, so that kills drift through the slots.
+    await sleep(Math.min(311, hammerMs / 2))
+    if (turn > 0 && sharedClock() > span.end) return kills
     const index = 2 + (turn % (workers.length - 2))
     const victim = workers[index]
     if (victim === undefined) continue
     victim.kill('SIGKILL')
     await ended(victim)
     kills++
-    workers[index] = launch(index)
+    const next = launch(index)
+    next.once('message', () => next.send(span))
+    workers[index] = next
   }
-  return kills
 }
 
 async function ended(worker: ChildProcess): Promise<number | null> {
