@@ -1,6 +1,7 @@
 /** The same content in every server: a manifest under a tag and a big blob, and fresh bytes for every push. */
 import { createHash, randomBytes } from 'node:crypto'
-import { open, readFile, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { dockerManifest } from '../../src/oci/media-types.ts'
 import { digestOf } from '../clients/layout.ts'
 import type { Server } from './servers.ts'
@@ -33,6 +34,29 @@ export async function createBlobFile(path: string): Promise<BlobFile> {
       return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
     },
   }
+}
+
+export interface PushedFiles {
+  /** Removes what was pushed to a server since, from the disk: a page cache that grows with every push would be measured, too. */
+  readonly remove: (server: Server) => Promise<void>
+}
+
+/** Remembers the big files that the servers have now. */
+export async function createPushedFiles(servers: readonly Server[]): Promise<PushedFiles> {
+  const kept = new Set((await Promise.all(servers.map((server) => listBlobFiles(server.folder)))).flat())
+  return {
+    remove: async ({ folder }) => {
+      const files = await listBlobFiles(folder)
+      await Promise.all(files.filter((file) => !kept.has(file)).map((file) => rm(file)))
+    },
+  }
+}
+
+async function listBlobFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+  return files.filter((_, number) => sizes[number] === blobMebibytes * 1024 * 1024)
 }
 
 /** Brings the blob of the file, a config and a manifest into a server. */

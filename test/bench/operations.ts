@@ -2,7 +2,7 @@
 import { dockerManifest } from '../../src/oci/media-types.ts'
 import { run } from '../clients/process.ts'
 import { blobMebibytes, blobPath, manifestPath, startPush } from './content.ts'
-import type { BlobFile } from './content.ts'
+import type { BlobFile, PushedFiles } from './content.ts'
 import type { Server } from './servers.ts'
 
 export interface Work {
@@ -18,10 +18,14 @@ export interface Operation {
   readonly cpuUnit: string
   readonly cpuScale: number
   readonly measure: (server: Server) => Promise<Work>
+  /** Undone after each measurement, and not measured. */
+  readonly cleanUp: (server: Server) => Promise<void>
 }
 
-export function createOperations(blob: BlobFile, pulledDigest: string): Operation[] {
+/** `blob` may be renewed; what is pulled was pushed from it before. */
+export function createOperations(blob: BlobFile, pulledDigest: string, pushed: PushedFiles): Operation[] {
   const perGibibyte = { speedUnit: 'MiB/s', cpuUnit: 'CPU s/GiB', cpuScale: 1024 }
+  const cleanUp = async (): Promise<void> => {}
   return [
     {
       name: 'GET manifest by tag, 16 connections',
@@ -29,9 +33,15 @@ export function createOperations(blob: BlobFile, pulledDigest: string): Operatio
       cpuUnit: 'CPU µs/request',
       cpuScale: 1e6,
       measure: getManifests,
+      cleanUp,
     },
-    { name: `pull of ${blobMebibytes} MiB`, ...perGibibyte, measure: (server) => pull(server, pulledDigest) },
-    { name: `push of ${blobMebibytes} MiB`, ...perGibibyte, measure: (server) => push(server, blob) },
+    { name: `pull of ${blobMebibytes} MiB`, ...perGibibyte, measure: (server) => pull(server, pulledDigest), cleanUp },
+    {
+      name: `push of ${blobMebibytes} MiB`,
+      ...perGibibyte,
+      measure: (server) => push(server, blob),
+      cleanUp: pushed.remove,
+    },
   ]
 }
 

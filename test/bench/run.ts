@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createBlobFile, fill } from './content.ts'
+import { createBlobFile, createPushedFiles, fill } from './content.ts'
 import { createOperations } from './operations.ts'
 import type { Operation } from './operations.ts'
 import { startServers } from './servers.ts'
@@ -21,7 +21,8 @@ try {
   const digest = await blob.renew()
   for (const server of servers) await fill(server, blob, digest)
   console.log(`Node.js ${process.version}, ${availableParallelism()} cores, ${rounds} rounds; median (best)\n`)
-  for (const operation of createOperations(blob, digest)) {
+  const pushed = await createPushedFiles(servers)
+  for (const operation of createOperations(blob, digest, pushed)) {
     console.log(renderTable(operation, await measureInTurns(operation)))
   }
 } finally {
@@ -47,5 +48,6 @@ async function measure(operation: Operation, server: Server): Promise<Sample> {
   const before = await server.readCpu()
   const { amount, seconds } = await operation.measure(server)
   const cpuSeconds = (await server.readCpu()) - before
+  await operation.cleanUp(server)
   return { speed: amount / seconds, cpu: (cpuSeconds / amount) * operation.cpuScale }
 }

@@ -10,6 +10,8 @@ import type { ReadCpu } from './cpu.ts'
 export interface Server {
   readonly name: string
   readonly url: string
+  /** Everything that it keeps. */
+  readonly folder: string
   /** A registry is pushed to by POST and PUT; files are put. */
   readonly kind: 'registry' | 'files'
   readonly readCpu: ReadCpu
@@ -17,20 +19,23 @@ export interface Server {
 }
 
 /** All of them quiet: what a log line costs is not what differs between them. */
-export async function startServers(folder: string): Promise<Server[]> {
-  return [
-    await serverOf(
-      'berth',
-      'registry',
-      await startBerth({ folder: join(folder, 'berth'), env: { BERTH_LOG_LEVEL: 'warn' } }),
-    ),
-    await serverOf('docker-registry', 'registry', await startDistribution(join(folder, 'docker-registry'))),
-    await serverOf('nginx', 'files', await startNginx(join(folder, 'nginx'))),
-  ]
+export function startServers(folder: string): Promise<Server[]> {
+  const quiet = { BERTH_LOG_LEVEL: 'warn' }
+  return Promise.all([
+    start('berth', 'registry', join(folder, 'berth'), (own) => startBerth({ folder: own, env: quiet })),
+    start('docker-registry', 'registry', join(folder, 'docker-registry'), startDistribution),
+    start('nginx', 'files', join(folder, 'nginx'), startNginx),
+  ])
 }
 
-async function serverOf(name: string, kind: Server['kind'], registry: Registry): Promise<Server> {
-  return { name, kind, url: registry.url, readCpu: await createCpuReader(registry.pid), stop: registry.stop }
+async function start(
+  name: string,
+  kind: Server['kind'],
+  folder: string,
+  open: (folder: string) => Promise<Registry>,
+): Promise<Server> {
+  const { url, pid, stop } = await open(folder)
+  return { name, kind, folder, url, readCpu: await createCpuReader(pid), stop }
 }
 
 async function startDistribution(folder: string): Promise<Registry> {
