@@ -1,12 +1,33 @@
 #!/usr/bin/env node
 /** The process: hands its arguments, environment and signals to the command line. The only place that touches them, or ends the process. */
+import { fork } from 'node:child_process'
+import { setPriority } from 'node:os'
 import { runCommandLine } from './cli/command-line.ts'
+import type { Surroundings } from './cli/command.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
+
+/** Of the 19 steps below normal: what runs beside a server goes on only when nobody waits. */
+const lowPriority = 10
 
 // Whoever read our output may leave early (`berth help | head`); that must not stop a server.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
+
+const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
+  new Promise((resolve) => {
+    const child = fork(process.argv[1] ?? import.meta.filename, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const stop = (): void => void child.kill('SIGTERM')
+    const end = (reason: string): void => {
+      signal.removeEventListener('abort', stop)
+      resolve(reason)
+    }
+    signal.addEventListener('abort', stop)
+    child.on('message', onMessage)
+    child.once('error', (error) => end(error.message))
+    child.once('exit', (code, killer) => end(killer === null ? `exit code ${code}` : `killed by ${killer}`))
+    if (signal.aborted) stop()
+  })
 
 const exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
@@ -19,5 +40,11 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
       for (const signal of stopSignals) process.off(signal, listener)
     }
   },
+  runBeside,
+  parent: {
+    tell: (message) => void process.send?.(message),
+    onGone: (listener) => void process.once('disconnect', listener),
+  },
+  lowerPriority: () => setPriority(lowPriority),
 })
 process.exit(exitCode)

@@ -33,7 +33,9 @@ export function readGiven(command: Command, args: readonly string[]): Given {
   const known = Object.keys(command.options)
   const { tokens } = parseArgs({
     args: [...args],
-    options: Object.fromEntries(known.map((name) => [name, { type: 'string' as const }])),
+    options: Object.fromEntries(
+      known.map((name) => [name, { type: takesValue(command, name) ? 'string' : 'boolean' }]),
+    ),
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -49,12 +51,21 @@ export function readGiven(command: Command, args: readonly string[]): Given {
     const { name, rawName, value } = token
     if (!known.includes(name)) refuse(`unknown option ${JSON.stringify(rawName)}${suggestOption(name, known)}`)
     if (options.has(name)) refuse(`${rawName} is given twice`)
+    if (!takesValue(command, name)) {
+      if (value !== undefined) refuse(`${rawName} takes no value`)
+      options.set(name, '')
+      continue
+    }
     const isMissing = value === undefined || value === '' || (!token.inlineValue && value.startsWith('-'))
     if (isMissing) refuse(`${rawName} needs a value: ${rawName} ${command.options[name]?.value ?? ''}`)
     options.set(name, value ?? '')
   }
   if (command.words === undefined && words.length > 0) refuse(`unexpected ${JSON.stringify(words[0])}`)
   return { options, words }
+}
+
+function takesValue({ options }: Command, name: string): boolean {
+  return options[name]?.value !== undefined
 }
 
 function suggestOption(name: string, known: readonly string[]): string {

@@ -3,7 +3,9 @@ import { findCommand, readGiven } from './arguments.ts'
 import { type Command, CommandError, exitCodes, type Surroundings } from './command.ts'
 import { configCheck, configPrint } from './config.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
+import { gc } from './gc.ts'
 import { serve } from './serve.ts'
+import { sweeperCommand } from './sweeper.ts'
 import { versionCommand } from './version.ts'
 
 const helpCommand: Command = {
@@ -17,7 +19,15 @@ const helpCommand: Command = {
 }
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [serve, configCheck, configPrint, versionCommand, helpCommand]
+export const commands: readonly Command[] = [
+  serve,
+  gc,
+  sweeperCommand,
+  configCheck,
+  configPrint,
+  versionCommand,
+  helpCommand,
+]
 
 /** Runs one command line (without `node` and the script) and returns its exit code. Never rejects. */
 export async function runCommandLine(args: readonly string[], surroundings: Surroundings): Promise<number> {

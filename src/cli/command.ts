@@ -33,11 +33,24 @@ export interface Surroundings {
   readonly isTerminal: boolean
   /** Calls the listener at every signal to stop (SIGINT, SIGTERM), until the returned function is called. */
   readonly onStop: (listener: (signal: string) => void) => () => void
+  /**
+   * Runs `berth` with these arguments as a process beside this one, until it ends (resolves with why) or the signal stops it. What it tells
+   * goes to `onMessage`; its errors go where ours go.
+   */
+  readonly runBeside: (
+    args: readonly string[],
+    onMessage: (message: unknown) => void,
+    signal: AbortSignal,
+  ) => Promise<string>
+  /** The process that started this one by `runBeside`; told nothing when there is none. */
+  readonly parent: { readonly tell: (message: unknown) => void; readonly onGone: (listener: () => void) => void }
+  /** Lets other processes go first. */
+  readonly lowerPriority: () => void
 }
 
-/** An option that takes a value: `--config FILE`. */
+/** An option: `--config FILE`, or without a value `--dry-run`. */
 export interface CommandOption {
-  readonly value: string
+  readonly value?: string
   readonly reason: string
 }
 
@@ -53,6 +66,8 @@ export interface Command {
   /** One line for the list of commands. */
   readonly summary: string
   readonly options: Readonly<Record<string, CommandOption>>
+  /** Started by Berth itself, not by people: left out of the help. */
+  readonly isInternal?: true
   /** What the words that follow mean, e.g. `[COMMAND]`; absent: none may follow. */
   readonly words?: string
   /** Throws CommandError; anything else is a bug. */

@@ -13,7 +13,9 @@ export function renderHelp(commands: readonly Command[]): string {
     '',
     'Usage: berth COMMAND [OPTIONS]',
     '',
-    ...renderTable(commands.map(({ name, summary }) => [name, summary] as const)),
+    ...renderTable(
+      commands.filter(({ isInternal }) => isInternal !== true).map(({ name, summary }) => [name, summary] as const),
+    ),
     '',
     'Exit codes:',
     ...renderTable(Object.values(exitCodes).map(({ code, meaning }) => [String(code), meaning] as const)),
@@ -26,7 +28,7 @@ export function renderHelp(commands: readonly Command[]): string {
 /** One command with its options. */
 export function renderCommandHelp(command: Command): string {
   const options = Object.entries(command.options).map(
-    ([name, { value, reason }]) => [`--${name} ${value}`, reason] as const,
+    ([name, { value, reason }]) => [value === undefined ? `--${name}` : `--${name} ${value}`, reason] as const,
   )
   const usage = ['berth', command.name, ...(options.length > 0 ? ['[OPTIONS]'] : []), command.words ?? ''].join(' ')
   return [

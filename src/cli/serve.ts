@@ -10,10 +10,11 @@ import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createPulseServer } from '../telemetry/pulse.ts'
 import { renderBanner, type Started } from './banner.ts'
-import { type Command, configOption, type Surroundings } from './command.ts'
+import { type Command, configOption, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { listen, stopListening } from './listen.ts'
 import { openStore, type Store } from './open-store.ts'
+import { keepSweeping } from './sweeper.ts'
 import { version } from './version.ts'
 
 /** A second signal within this time is the same one: npm passes on a Ctrl-C that the terminal has sent us already. */
@@ -29,7 +30,7 @@ export const serve: Command = {
     const stop = listenForStop(surroundings)
     const store = await openStore(config, log)
     try {
-      await serveUntilStopped({ config, surroundings, log, store, stop })
+      await serveUntilStopped({ config, given, surroundings, log, store, stop })
     } finally {
       stop.forget()
       await store.driver.close()
@@ -40,13 +41,14 @@ export const serve: Command = {
 
 interface Serving {
   readonly config: Config
+  readonly given: Given
   readonly surroundings: Surroundings
   readonly log: Logger
   readonly store: Store
   readonly stop: StopSignals
 }
 
-async function serveUntilStopped({ config, surroundings, log, store, stop }: Serving): Promise<void> {
+async function serveUntilStopped({ config, given, surroundings, log, store, stop }: Serving): Promise<void> {
   const metrics = createMetrics(version)
   metrics.collectProcess()
   const app = createConfiguredApp(config, store, log, metrics)
@@ -62,7 +64,9 @@ async function serveUntilStopped({ config, surroundings, log, store, stop }: Ser
   try {
     const started = await startListening(config, app, pulse, store.place)
     announce(started, config, surroundings, log)
+    const sweeping = keepSweeping({ config, given, store, surroundings, log, metrics }, stop.requested)
     await once(stop.requested)
+    await sweeping
     log.info('Berth stops: no new connections, running requests may end', { limitMs: config.http.stopTimeoutMs })
     const outcome = await stopListening(app, { limitMs: config.http.stopTimeoutMs, hurry: stop.hurried })
     if (outcome === 'cut') log.warn('requests that were still running were cut')

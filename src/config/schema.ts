@@ -168,7 +168,7 @@ const storage = section('Where everything is kept.', {
 
 const registry = section('Times and limits of the write side; `docs/architecture.md` explains them.', {
   leaseMs: duration({
-    min: '10m',
+    min: '1s',
     max: '30d',
     default: '24h',
     reason: 'A blob that a client was told about stays for at least half of this, named by a manifest or not.',
@@ -219,8 +219,48 @@ const registry = section('Times and limits of the write side; `docs/architecture
   }),
 })
 
+const sweep = section('The sweep: frees what nothing needs any more, while clients push and pull.', {
+  enabled: onOff({ default: true, reason: 'Whether `serve` sweeps; `berth gc` does it once by hand.' }),
+  intervalMs: duration({
+    min: '1s',
+    max: '7d',
+    default: '10m',
+    reason: 'The pause between two sweeps; each works on what changed, so a short pause costs little.',
+  }),
+  garbageAgeMs: duration({
+    min: '0s',
+    max: '7d',
+    default: '10m',
+    reason: 'What lost its last use is left alone for so long: clients often delete and push again.',
+  }),
+  uploadIdleMs: duration({
+    min: '1s',
+    max: '30d',
+    default: '24h',
+    reason: 'An upload of which nothing arrived for so long is ended; longer than a person takes to repair a line.',
+  }),
+  pushIdleMs: duration({
+    min: '1s',
+    max: '30d',
+    default: '1h',
+    reason: 'A manifest push that takes so long belongs to a process that is gone; what it wrote is taken back.',
+  }),
+  copyWindowMs: duration({
+    min: '1s',
+    max: '1d',
+    default: '10m',
+    reason: 'After this time a copy within an S3 store has landed or failed; a folder moves files and needs no wait.',
+  }),
+  batchSize: number({
+    min: 1,
+    max: 1000,
+    default: 200,
+    reason: 'How many blobs are looked at together: a repository is read once for all of them.',
+  }),
+})
+
 /** The whole file. */
-export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry })
+export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry, sweep })
 
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T
 

@@ -24,9 +24,19 @@
  * `<repo>` is the name with `/` `.` `-` written `.` `-` `+`, then `!`: one path segment whose byte order is the order of names, also
  * before the `/` that follows. In tags a capital is written `^` and the small letter, so no two keys differ by case alone.
  */
-import { type Digest, hexOf, parseDigest } from '../oci/digest.ts'
-import { parseName, parseTag, type RepositoryName, type Tag } from '../oci/name.ts'
+import { type Digest, hexOf } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
 import type { KeySpace } from '../storage/driver.ts'
+import {
+  lastSegment,
+  readDigest,
+  readName,
+  readTag,
+  writeDigest,
+  writeName,
+  writeOffset,
+  writeTag,
+} from './key-text.ts'
 
 /** Which keys exist; handed to the driver when it is opened. */
 export const keySpace: KeySpace = {
@@ -37,43 +47,6 @@ export const keySpace: KeySpace = {
     { prefix: 'manifests/', depth: 3, fixed: 1 },
     { prefix: 'tags/', depth: 3, fixed: 1 },
   ],
-}
-
-/** `/` `.` `-` of a name as they are written in a key, and back: a shift by one that keeps the order. */
-const written: Readonly<Record<string, string>> = { '/': '.', '.': '-', '-': '+' }
-const read: Readonly<Record<string, string>> = { '.': '/', '-': '.', '+': '-' }
-
-function writeName(name: RepositoryName): string {
-  return `${name.replace(/[/.-]/g, (c) => written[c] ?? c)}!`
-}
-
-function readName(segment: string): RepositoryName {
-  return parseName(segment.slice(0, -1).replace(/[.+-]/g, (c) => read[c] ?? c))
-}
-
-function writeTag(tag: Tag): string {
-  return tag.replace(/[A-Z]/g, (c) => `^${c.toLowerCase()}`)
-}
-
-function readTag(segment: string): Tag {
-  return parseTag(segment.replace(/\^(.)/g, (_, c: string) => c.toUpperCase()))
-}
-
-function writeDigest(digest: Digest): string {
-  return digest.replace(':', '-')
-}
-
-function readDigest(text: string): Digest {
-  return parseDigest(text.replace('-', ':'))
-}
-
-function writeOffset(offset: number): string {
-  return String(offset).padStart(16, '0')
-}
-
-/** The segment of a key behind its last `/`. */
-function lastSegment(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1)
 }
 
 export const formatKey = 'berth'
@@ -97,11 +70,23 @@ export function isDataMark(key: string): boolean {
   return lastSegment(key).startsWith('!')
 }
 
+/** Renewals sort behind all other keys of an id. */
+export function isRenewal(key: string): boolean {
+  return lastSegment(key).startsWith('~')
+}
+
 export function renewalKey(id: string, repository: RepositoryName): string {
   return `data/${id}/~${writeName(repository)}`
 }
 
 // ---- uploads
+
+export const uploadsPrefix = 'uploads/'
+
+/** The upload that a key below `uploads/` belongs to. */
+export function uploadIdOf(key: string): string {
+  return key.split('/')[1] ?? ''
+}
 
 export function uploadPrefix(id: string): string {
   return `uploads/${id}/`
@@ -113,6 +98,19 @@ export function sessionKey(id: string): string {
 
 export function claimKey(id: string, offset: number): string {
   return `uploads/${id}/${writeOffset(offset)}`
+}
+
+/** What a key of an upload is. */
+export function kindOfUploadKey(key: string): 'session' | 'claim' | 'closed-as' | 'close' {
+  const segment = lastSegment(key)
+  if (segment === 'session') return 'session'
+  if (segment.startsWith('as-')) return 'closed-as'
+  return segment.startsWith('close-') ? 'close' : 'claim'
+}
+
+/** The digest in the name of an `as-` key. */
+export function parseClosedAsKey(key: string): Digest {
+  return readDigest(lastSegment(key).slice('as-'.length))
 }
 
 /** The offset where a claim's body starts; undefined for the other keys of an upload. */
@@ -159,6 +157,32 @@ export function pushPrefix(repository: RepositoryName, push: string): string {
   return `pushes/${writeName(repository)}/${push}/`
 }
 
+export const pushesPrefix = 'pushes/'
+
+export function repositoryPushesPrefix(repository: RepositoryName): string {
+  return `${pushesPrefix}${writeName(repository)}/`
+}
+
+/** Keeps a push that was taken back in sight while a copy of its entries may still land. */
+export function pushOverKey(repository: RepositoryName, push: string): string {
+  return `${pushPrefix(repository, push)}over`
+}
+
+/** What a key below `pushes/` is. */
+export interface PushKey {
+  readonly repository: RepositoryName
+  readonly push: string
+  readonly entry: 'manifest' | 'tag' | 'over'
+}
+
+export function parsePushKey(key: string): PushKey | undefined {
+  const [, repository, push, name] = key.split('/')
+  if (repository === undefined || push === undefined || name === undefined) return undefined
+  const entry = name.startsWith('tag-') ? 'tag' : name
+  if (entry !== 'manifest' && entry !== 'tag' && entry !== 'over') return undefined
+  return { repository: readName(repository), push, entry }
+}
+
 // ---- manifests and tags
 
 export function manifestsPrefix(repository: RepositoryName): string {
@@ -167,6 +191,10 @@ export function manifestsPrefix(repository: RepositoryName): string {
 
 export function manifestKey(repository: RepositoryName, digest: Digest): string {
   return manifestsPrefix(repository) + writeDigest(digest)
+}
+
+export function parseManifestKey(key: string): Digest {
+  return readDigest(lastSegment(key))
 }
 
 export const catalogPrefix = 'manifests/'
@@ -230,6 +258,11 @@ export function parseHintKey(key: string): Hint | undefined {
   return kind === 'index' || kind === 'referrer' ? { kind, digest: readDigest(subject), push } : undefined
 }
 
+/** The incarnation that a mark below `namedPrefix` means; undefined for a hint. */
+export function parseManifestMark(key: string): string | undefined {
+  return /^!([^.]+)\./.exec(lastSegment(key))?.[1]
+}
+
 /** Where the hints of a kind begin in the listing of `namedPrefix`, or go on behind those of one manifest. */
 export function hintsAfter(repository: RepositoryName, digest: Digest, kind: Hint['kind'], last?: Digest): string {
   const start = `${namedPrefix(repository, digest)}${kind}.`
@@ -251,6 +284,8 @@ export function manifestMarksStart(repository: RepositoryName, digest: Digest, i
 }
 
 // ---- the rest
+
+export const garbagePrefix = 'garbage/'
 
 export function garbageKey(random: string): string {
   return `garbage/${random}`

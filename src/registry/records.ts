@@ -183,3 +183,37 @@ export function decodeManifest(record: Buffer): ManifestRecord {
     bytes: record.subarray(newline + 1),
   }
 }
+
+function digests(fields: Fields, name: string): readonly Digest[] {
+  const value = fields[name]
+  if (!Array.isArray(value)) throw damaged(name)
+  return value.map((each: unknown) => {
+    if (typeof each !== 'string' || !isDigest(each)) throw damaged(name)
+    return each
+  })
+}
+
+function until(value: unknown): NonNullable<GarbageRecord['until']> {
+  if (!isFields(value)) throw damaged('until')
+  switch (value['kind']) {
+    case 'manifest':
+      return { kind: 'manifest', digest: digest(value), push: text(value, 'push') }
+    case 'tag':
+      return { kind: 'tag', key: text(value, 'key'), digest: digest(value) }
+    case 'link':
+      return { kind: 'link', key: text(value, 'key'), id: text(value, 'id') }
+    default:
+      throw damaged('until.kind')
+  }
+}
+
+export function decodeGarbage(bytes: Buffer): GarbageRecord {
+  const fields = parseFields(bytes)
+  return {
+    ...(fields['digests'] !== undefined && { digests: digests(fields, 'digests') }),
+    ...(fields['id'] !== undefined && { id: text(fields, 'id') }),
+    ...(fields['repository'] !== undefined && { repository: parseName(text(fields, 'repository')) }),
+    ...(fields['manifests'] !== undefined && { manifests: digests(fields, 'manifests') }),
+    ...(fields['until'] !== undefined && { until: until(fields['until']) }),
+  }
+}

@@ -5,6 +5,7 @@ import type { KeyRules } from './keys.ts'
 /** Wraps a driver so that only calls which keep the rules of `Driver` reach it. */
 export function checkCalls(driver: Driver, rules: KeyRules): Driver {
   return {
+    promotion: driver.promotion,
     async read(key, options) {
       options?.signal?.throwIfAborted()
       rules.check(key)

@@ -131,6 +131,12 @@ export interface Listing {
  * `read-only` and an abort it has not.
  */
 export interface Driver {
+  /**
+   * How `promote` works: `move` has happened or not once the entry is gone; a `copy` that was begun before the entry was deleted may still
+   * land a while later.
+   */
+  readonly promotion: 'move' | 'copy'
+
   /** Reads a small value whole. Absent → `undefined`; over `maxValueBytes` → Error. */
   read(key: string, options?: Cancel): Promise<StoredValue | undefined>
 

@@ -45,6 +45,7 @@ export function createMemoryDriver(options: MemoryOptions): Driver {
   const { keySpace, now, maxValueBytes = 16 * 1024 * 1024 } = options
   const items = createItems(options)
   const driver: Driver = {
+    promotion: 'move',
     async read(key) {
       const item = items.get(key)
       if (item === undefined) return undefined

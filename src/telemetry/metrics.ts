@@ -15,7 +15,14 @@ export interface RequestSample {
   readonly responseBytes: number
 }
 
+/** One run of the sweep that ended. */
+export type SweepSample =
+  | { readonly outcome: 'done'; readonly seconds: number; readonly counts: object }
+  | { readonly outcome: 'failed'; readonly seconds: number }
+
 export interface Metrics {
+  /** Counts a run of the sweep. */
+  recordSweep(sample: SweepSample): void
   /** Counts a request that begins; `recordRequest` must follow. */
   startRequest(): void
   /** Counts a request that ended, however it ended. */
@@ -74,7 +81,9 @@ export function createMetrics(version: string): Metrics {
     labelNames,
     registers,
   })
+  const recordSweep = createSweepMetrics(registers)
   return {
+    recordSweep,
     startRequest: () => inFlight.inc(),
     recordRequest: (sample) => {
       const method = methods.has(sample.method) ? sample.method : 'other'
@@ -87,5 +96,42 @@ export function createMetrics(version: string): Metrics {
     },
     collectProcess: () => collectDefaultMetrics({ register: registry }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
+
+function createSweepMetrics(registers: Registry[]): Metrics['recordSweep'] {
+  const runs = new Counter({
+    name: 'berth_sweep_runs_total',
+    help: 'Runs of the sweep that ended, by outcome: done or failed.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const seconds = new Counter({
+    name: 'berth_sweep_seconds_total',
+    help: 'Time that runs of the sweep took.',
+    registers,
+  })
+  const removed = new Counter({
+    name: 'berth_sweep_removed_total',
+    help: 'Things that the sweep removed, by kind: blobs, uploads, pushes, tags, hints, marks, leftovers.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const freed = new Counter({ name: 'berth_sweep_freed_bytes_total', help: 'Bytes that the sweep freed.', registers })
+  const waiting = new Gauge({
+    name: 'berth_sweep_waiting',
+    help: 'What the last run looked at and left for later: it is still leased, or has not happened yet.',
+    registers,
+  })
+  return (sample) => {
+    runs.inc({ outcome: sample.outcome })
+    seconds.inc(sample.seconds)
+    if (sample.outcome === 'failed') return
+    for (const [name, count] of Object.entries<unknown>({ ...sample.counts })) {
+      if (typeof count !== 'number') continue
+      if (name === 'freedBytes') freed.inc(count)
+      else if (name === 'waiting') waiting.set(count)
+      else removed.inc({ kind: name }, count)
+    }
   }
 }

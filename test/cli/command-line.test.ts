@@ -12,7 +12,10 @@ test('help names every command and every exit code', async () => {
   for (const args of [['help'], ['--help'], ['-h']]) {
     const { code, out } = await run(args)
     assert.equal(code, 0)
-    for (const { name, summary } of commands) assert.match(out, new RegExp(`^ {2}${name} +${summary}$`, 'm'))
+    for (const { name, summary, isInternal } of commands) {
+      if (isInternal === true) assert.ok(!out.includes(name))
+      else assert.match(out, new RegExp(`^ {2}${name} +${summary}$`, 'm'))
+    }
     for (const { code, meaning } of Object.values(exitCodes)) assert.ok(out.includes(`  ${code}  ${meaning}`))
   }
 })

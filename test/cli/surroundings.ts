@@ -38,6 +38,13 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
       stops.add(listener)
       return () => stops.delete(listener)
     },
+    // No process is started: what would run there has tests of its own.
+    runBeside: (_args, _onMessage, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve('stopped'))
+      }),
+    parent: { tell: () => undefined, onGone: () => undefined },
+    lowerPriority: () => undefined,
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {

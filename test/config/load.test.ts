@@ -130,7 +130,12 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
     {},
     /^berth.yaml:1: http must be a section of options: address, port,/,
   ],
-  ['a list as the file', '- http', {}, /the file must be a section of options: http, pulse, log, storage, registry$/],
+  [
+    'a list as the file',
+    '- http',
+    {},
+    /the file must be a section of options: http, pulse, log, storage, registry, sweep$/,
+  ],
   [
     'a word that is not offered',
     'log: { level: verbose }',

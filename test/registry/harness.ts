@@ -34,6 +34,8 @@ export interface World {
   readonly calls: { method: string; key: string }[]
   readonly slept: number[]
   readonly clock: { now: number }
+  /** What the registry works with, for other parts that work on the same store. */
+  readonly context: Context
   intercept: Intercept | undefined
   readonly keys: (prefix?: string) => Promise<string[]>
 }
@@ -72,6 +74,7 @@ export function createWorld(overrides: Partial<RegistryLimits> = {}): World {
     sleep,
   }
   const world: World = {
+    context,
     driver: store,
     registry: createLocalRegistry(context),
     other: createLocalRegistry({ ...context, driver: store }),

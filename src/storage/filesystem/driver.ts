@@ -64,6 +64,7 @@ export async function createFilesystemDriver(options: FilesystemOptions): Promis
 function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): Driver {
   const { placeOf } = disk.paths
   return {
+    promotion: 'move',
     read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),
     stat: (key) => translateErrors(`reading ${key}`, () => statValue(disk, placeOf(key))),
     open: (key, range) => translateErrors(`reading ${key}`, () => openValue(disk, placeOf(key), range)),

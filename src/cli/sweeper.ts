@@ -1,0 +1,91 @@
+/**
+ * Sweeping beside `berth serve`: in a process of its own, of low priority, so that no request waits for it. A store in memory cannot be shared
+ * and is swept in the server's process.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/schema.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { type Command, configOption, type Given, type Surroundings } from './command.ts'
+import { loadGivenConfig } from './config.ts'
+import { createConfiguredSweep } from './gc.ts'
+import { openStore, type Store } from './open-store.ts'
+import { type SweepRun, sweepRepeatedly } from './sweep-loop.ts'
+
+/** How long to wait before a sweeper that died is started again, in ms; doubled each time up to the interval. */
+const firstRestartMs = 1000
+
+function runLoop(config: Config, store: Store, onRun: (run: SweepRun) => void, signal: AbortSignal): Promise<void> {
+  const loop = {
+    sweep: createConfiguredSweep(config, store),
+    intervalMs: config.sweep.intervalMs,
+    sleep: (ms: number, cancel: AbortSignal) => sleep(ms, undefined, { signal: cancel }),
+    monotonicMs: () => performance.now(),
+    random: Math.random,
+    onRun,
+  }
+  return sweepRepeatedly(loop, signal)
+}
+
+/** The process beside the server; it tells its parent of every run and ends with it. */
+export const sweeperCommand: Command = {
+  name: 'sweeper',
+  summary: 'sweep for a server that started this',
+  isInternal: true,
+  options: configOption,
+  run: async (given, surroundings) => {
+    const { config } = loadGivenConfig(given, surroundings)
+    const log = createLogger({ level: 'warn', format: 'json', write: surroundings.err, now: () => new Date() })
+    const stop = new AbortController()
+    const forget = surroundings.onStop(() => stop.abort())
+    surroundings.parent.onGone(() => stop.abort())
+    surroundings.lowerPriority()
+    const store = await openStore(config, log)
+    try {
+      await runLoop(config, store, (run) => surroundings.parent.tell(run), stop.signal)
+    } finally {
+      forget()
+      await store.driver.close()
+    }
+  },
+}
+
+function isRun(message: unknown): message is SweepRun {
+  return typeof message === 'object' && message !== null && 'outcome' in message && 'seconds' in message
+}
+
+/** Logs a run and counts it. */
+export function recordRun(run: SweepRun, log: Logger, metrics: Metrics): void {
+  const durationMs = Math.round(run.seconds * 1000)
+  metrics.recordSweep(run)
+  if (run.outcome === 'done') log.info('swept', { ...run.counts, durationMs })
+  else log.warn('a sweep failed; the next one goes on', { reason: run.reason, durationMs })
+}
+
+interface Sweeping {
+  readonly config: Config
+  readonly given: Given
+  readonly store: Store
+  readonly surroundings: Surroundings
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Sweeps until the signal; resolves when nothing of it runs any more. */
+export async function keepSweeping(sweeping: Sweeping, signal: AbortSignal): Promise<void> {
+  const { config, given, store, surroundings, log, metrics } = sweeping
+  if (!config.sweep.enabled) return
+  const onRun = (run: SweepRun): void => recordRun(run, log, metrics)
+  if (config.storage.kind === 'memory') return runLoop(config, store, onRun, signal)
+  const file = given.options.get('config')
+  const args = ['sweeper', ...(file === undefined ? [] : ['--config', file])]
+  let pauseMs = firstRestartMs
+  while (!signal.aborted) {
+    const reason = await surroundings.runBeside(args, (message) => void (isRun(message) && onRun(message)), signal)
+    if (signal.aborted) return
+    log.error('the sweeper ended; it is started again', { reason, afterMs: pauseMs })
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
+    pauseMs = Math.min(pauseMs * 2, config.sweep.intervalMs)
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * Collects the bytes of uploads that nobody needs: look, mark, look again, delete. Whoever relies on bytes writes first and then looks for marks,
+ * so at least one of the two sees the other. Many ids go through each step together: a repository is read once for all of them.
+ * Protocol: DESIGN section 4, "Collect an id".
+ */
+import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
+import { listAll, listPages } from '../../storage/list-all.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import { mapConcurrently } from '../concurrently.ts'
+import {
+  dataMarkKey,
+  dataPrefix,
+  isDataMark,
+  isRenewal,
+  linkKey,
+  linksPrefix,
+  parseLinkKey,
+  renewalKey,
+} from '../layout.ts'
+import { decodeLink } from '../records.ts'
+import type { SweepContext } from './context.ts'
+import { findNamed } from './names.ts'
+
+/** Bytes, and the digests under which they may be linked. */
+export interface Candidate {
+  readonly id: string
+  readonly digests: ReadonlySet<Digest>
+}
+
+/** `named`: a manifest needs the bytes. `leased`: ask again later. `gone`: nothing of the bytes is left. */
+export type Verdict = 'named' | 'leased' | 'gone'
+
+interface Use {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly key: string
+  readonly version: string
+}
+
+interface Look {
+  readonly candidate: Candidate
+  readonly uses: readonly Use[]
+  readonly isLeased: boolean
+}
+
+/** The links that name the bytes of a candidate, and whether one of them is young. */
+async function lookAtLinks(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<Look> {
+  const { driver, limits } = sweep
+  const uses: Use[] = []
+  let isLeased = false
+  for (const digest of candidate.digests) {
+    for await (const page of listPages(driver, linksPrefix(digest), { ...cancel, times: true })) {
+      const now = page.now ?? 0
+      for (const { key } of page.entries) {
+        const stored = await driver.read(key, cancel)
+        if (stored === undefined || decodeLink(stored.bytes).id !== candidate.id) continue
+        uses.push({ repository: parseLinkKey(key), digest, key, version: stored.version })
+        isLeased ||= now - stored.modified < limits.leaseMs
+      }
+    }
+  }
+  if (!isLeased && uses.length > 0) isLeased = await hasYoungRenewal(sweep, candidate, uses, cancel)
+  return { candidate, uses, isLeased }
+}
+
+async function hasYoungRenewal(
+  { driver, limits }: SweepContext,
+  { id }: Candidate,
+  uses: readonly Use[],
+  cancel: Cancel,
+): Promise<boolean> {
+  const keys = new Set(uses.map(({ repository }) => renewalKey(id, repository)))
+  for await (const page of listPages(driver, dataPrefix(id), { ...cancel, times: true, after: `${dataPrefix(id)}~` })) {
+    const now = page.now ?? 0
+    if (page.entries.some(({ key, modified = 0 }) => keys.has(key) && now - modified < limits.leaseMs)) return true
+  }
+  return false
+}
+
+/** What each candidate is needed for at this moment; `undefined` in the map's place means not at all. */
+async function lookAtUses(
+  sweep: SweepContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): Promise<
+  ReadonlyMap<Candidate, { readonly verdict: 'named' | 'leased' | undefined; readonly uses: readonly Use[] }>
+> {
+  const looks = await mapConcurrently(candidates, sweep.limits.maxParallelCalls, (each) =>
+    lookAtLinks(sweep, each, cancel),
+  )
+  const wanted = new Map<RepositoryName, Set<Digest>>()
+  for (const { uses } of looks) {
+    for (const { repository, digest } of uses) {
+      const digests = wanted.get(repository) ?? new Set()
+      wanted.set(repository, digests.add(digest))
+    }
+  }
+  const named = new Map<string, 'push' | 'manifest'>()
+  await mapConcurrently([...wanted], sweep.limits.maxParallelCalls, async ([repository, digests]) => {
+    const found = await findNamed(sweep, repository, digests, cancel)
+    for (const [digest, by] of found) named.set(linkKey(digest, repository), by)
+  })
+  return new Map(
+    looks.map(({ candidate, uses, isLeased }) => {
+      const by = new Set(uses.map(({ key }) => named.get(key)))
+      const verdict = by.has('manifest') ? 'named' : isLeased || by.has('push') ? 'leased' : undefined
+      return [candidate, { verdict, uses }]
+    }),
+  )
+}
+
+/** Counts what would be freed; an upload and a garbage entry may both lead to the same bytes. */
+async function countOnly(
+  { driver, counts, seenSince }: SweepContext,
+  { id }: Candidate,
+  cancel: Cancel,
+): Promise<'gone'> {
+  if (seenSince.has(dataPrefix(id))) return 'gone'
+  seenSince.set(dataPrefix(id), 0)
+  counts.blobs++
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (isDataMark(key) || isRenewal(key)) continue
+    // Not in one expression: other candidates add to the sum while this one waits.
+    const stat = await driver.stat(key, cancel)
+    counts.freedBytes += stat?.size ?? 0
+  }
+  return 'gone'
+}
+
+/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. */
+async function deleteCandidate(
+  sweep: SweepContext,
+  { id }: Candidate,
+  uses: readonly Use[],
+  cancel: Cancel,
+): Promise<void> {
+  const { driver, counts } = sweep
+  let segments = 0
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (isDataMark(key) || isRenewal(key)) continue
+    const stat = await driver.stat(key, cancel)
+    await driver.remove(key, cancel)
+    counts.freedBytes += stat?.size ?? 0
+    segments++
+  }
+  // Listed again: who renews after this finds the bytes gone, and removes what he wrote.
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) await driver.remove(key, cancel)
+  for (const { key, version } of uses) await driver.remove(key, { ...cancel, ifUnchanged: version })
+  if (segments > 0) counts.blobs++
+}
+
+/** Whether there is anything of an id at all: an upload that never got a byte has nothing to collect. */
+async function hasBytes({ driver }: SweepContext, { id }: Candidate, cancel: Cancel): Promise<boolean> {
+  return (await driver.list(dataPrefix(id), { ...cancel, limit: 1 })).entries.length > 0
+}
+
+async function markAndDelete(
+  sweep: SweepContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): Promise<ReadonlyMap<string, Verdict>> {
+  const { driver, createId, limits } = sweep
+  const verdicts = new Map<string, Verdict>()
+  const marks = new Map(candidates.map((each) => [each, dataMarkKey(each.id, createId())] as const))
+  const write = { ...cancel, reserve: true, durable: false }
+  await mapConcurrently([...marks.values()], limits.maxParallelCalls, (mark) =>
+    driver.write(mark, Buffer.alloc(0), write),
+  )
+  const second = await lookAtUses(sweep, candidates, cancel)
+  await mapConcurrently([...second], limits.maxParallelCalls, async ([candidate, { verdict, uses }]) => {
+    const mark = marks.get(candidate)
+    if (verdict === undefined) await deleteCandidate(sweep, candidate, uses, cancel)
+    else if (mark !== undefined) await driver.remove(mark, cancel)
+    verdicts.set(candidate.id, verdict ?? 'gone')
+  })
+  return verdicts
+}
+
+/** Collects what is not needed; tells of each id what became of it. In `look` mode `gone` means that it would be. */
+export async function collect(
+  sweep: SweepContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): Promise<ReadonlyMap<string, Verdict>> {
+  const verdicts = new Map<string, Verdict>()
+  const first = await lookAtUses(sweep, candidates, cancel)
+  const unused: Candidate[] = []
+  for (const [candidate, { verdict, uses }] of first) {
+    if (verdict !== undefined) verdicts.set(candidate.id, verdict)
+    else if (uses.length > 0 || (await hasBytes(sweep, candidate, cancel))) unused.push(candidate)
+    else verdicts.set(candidate.id, 'gone')
+  }
+  if (sweep.mode === 'look')
+    for (const candidate of unused) verdicts.set(candidate.id, await countOnly(sweep, candidate, cancel))
+  else for (const [id, verdict] of await markAndDelete(sweep, unused, cancel)) verdicts.set(id, verdict)
+  return verdicts
+}

@@ -1,0 +1,71 @@
+/** What the parts of a sweep share: the registry's context, the sweep's own times, what it counts, and what this process has seen so far. */
+import type { LRUCache } from 'lru-cache'
+import type { Digest } from '../../oci/digest.ts'
+import type { Context } from '../context.ts'
+
+/** Times and sizes of a sweep; the configuration has their defaults and reasons. */
+export interface SweepLimits {
+  /** Garbage entries younger than this are left alone, in ms. */
+  readonly garbageAgeMs: number
+  /** An upload whose newest key is older than this is ended, in ms. */
+  readonly uploadIdleMs: number
+  /** A push whose entries are older than this is taken back, in ms. */
+  readonly pushIdleMs: number
+  /** After this time a server-side copy that was begun has landed or failed, in ms. */
+  readonly copyWindowMs: number
+  /** Garbage entries, uploads or pushes that are worked on together. */
+  readonly batchSize: number
+}
+
+/** What one run did. Counts of things, `freedBytes` in bytes. */
+export interface SweepCounts {
+  pushes: number
+  uploads: number
+  tags: number
+  hints: number
+  marks: number
+  blobs: number
+  freedBytes: number
+  /** Entries that were looked at and wait for a lease or for what they were written for. */
+  waiting: number
+  /** Leftovers of the driver. */
+  leftovers: number
+}
+
+export function createCounts(): SweepCounts {
+  return {
+    pushes: 0,
+    uploads: 0,
+    tags: 0,
+    hints: 0,
+    marks: 0,
+    blobs: 0,
+    freedBytes: 0,
+    waiting: 0,
+    leftovers: 0,
+  }
+}
+
+/** What a run is at. */
+export type SweepPhase = 'pushes' | 'garbage' | 'uploads' | 'leftovers'
+
+export interface SweepContext extends Context {
+  readonly sweepLimits: SweepLimits
+  readonly counts: SweepCounts
+  /** `look` changes nothing: it counts what a run would do. */
+  readonly mode: 'sweep' | 'look'
+  /** A monotonic clock of this process, in ms. */
+  readonly monotonicMs: () => number
+  /** What manifests name, by their digest: contents never change. */
+  readonly contents: LRUCache<Digest, readonly Digest[]>
+  /** Called as a run goes on; `fraction` of the phase, from 0 to 1. */
+  readonly report: (phase: SweepPhase, fraction: number) => void
+  /** Since when this process has seen a key in the state that the copy window is counted from. */
+  readonly seenSince: LRUCache<string, number>
+}
+
+/** How far through a listing of random names this one is, from 0 to 1: their first digits are spread evenly. */
+export function fractionOf(name: string): number {
+  const digits = Number.parseInt(name.slice(0, 4), 16)
+  return Number.isNaN(digits) ? 0 : digits / 0x1_00_00
+}

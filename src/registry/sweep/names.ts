@@ -1,0 +1,69 @@
+/** Which blobs a repository names: by a push in flight, or by a manifest. Pushes are read first, because one becomes the other. */
+import type { Digest } from '../../oci/digest.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
+import { listPages } from '../../storage/list-all.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import { mapConcurrently } from '../concurrently.ts'
+import { manifestsPrefix, parseManifestKey, parsePushKey, repositoryPushesPrefix } from '../layout.ts'
+import { decodeGarbage, decodeManifest } from '../records.ts'
+import type { SweepContext } from './context.ts'
+
+/** `push`: a push in flight names it, it will be asked again; `manifest`: a manifest does. */
+export type NamedBy = 'push' | 'manifest'
+
+const noLimits = { maxDepth: Number.POSITIVE_INFINITY, maxReferences: Number.POSITIVE_INFINITY }
+
+/** The blobs that the bytes of a manifest name. */
+export function blobsOf(bytes: Buffer, mediaType: string): readonly Digest[] {
+  return parseManifest(bytes, mediaType, noLimits).blobs
+}
+
+async function blobsOfPush({ driver }: SweepContext, key: string, cancel: Cancel): Promise<readonly Digest[]> {
+  const stored = await driver.read(key, cancel)
+  if (stored === undefined) return []
+  if (parsePushKey(key)?.entry === 'over') return decodeGarbage(stored.bytes).digests ?? []
+  const { bytes, mediaType } = decodeManifest(stored.bytes)
+  return blobsOf(bytes, mediaType)
+}
+
+async function blobsOfManifest(
+  { driver, contents }: SweepContext,
+  key: string,
+  cancel: Cancel,
+): Promise<readonly Digest[]> {
+  const digest = parseManifestKey(key)
+  const known = contents.get(digest)
+  if (known !== undefined) return known
+  const stored = await driver.read(key, cancel)
+  if (stored === undefined) return []
+  const { bytes, mediaType } = decodeManifest(stored.bytes)
+  const blobs = blobsOf(bytes, mediaType)
+  contents.set(digest, blobs)
+  return blobs
+}
+
+/** Which of the wanted blobs a repository names, as the store stands now. */
+export async function findNamed(
+  sweep: SweepContext,
+  repository: RepositoryName,
+  wanted: ReadonlySet<Digest>,
+  cancel: Cancel,
+): Promise<ReadonlyMap<Digest, NamedBy>> {
+  const { driver, limits } = sweep
+  const found = new Map<Digest, NamedBy>()
+  const note = (blobs: readonly Digest[], by: NamedBy): void => {
+    for (const digest of blobs) if (wanted.has(digest)) found.set(digest, by)
+  }
+  for await (const page of listPages(driver, repositoryPushesPrefix(repository), cancel)) {
+    const keys = page.entries.map(({ key }) => key).filter((key) => parsePushKey(key)?.entry !== 'tag')
+    const named = await mapConcurrently(keys, limits.maxParallelCalls, (key) => blobsOfPush(sweep, key, cancel))
+    for (const blobs of named) note(blobs, 'push')
+  }
+  for await (const page of listPages(driver, manifestsPrefix(repository), cancel)) {
+    const keys = page.entries.map(({ key }) => key)
+    const named = await mapConcurrently(keys, limits.maxParallelCalls, (key) => blobsOfManifest(sweep, key, cancel))
+    for (const blobs of named) note(blobs, 'manifest')
+  }
+  return found
+}

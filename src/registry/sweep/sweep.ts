@@ -1,0 +1,55 @@
+/**
+ * The sweep: frees what nothing needs any more, while clients push and pull. Any number of processes may run it at once, and any of them may die
+ * in it: it keeps no state but what the store has. Protocol: DESIGN section 4, "Sweep".
+ */
+import { LRUCache } from 'lru-cache'
+import type { Digest } from '../../oci/digest.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import type { Context } from '../context.ts'
+import { createCounts, type SweepContext, type SweepCounts, type SweepLimits } from './context.ts'
+import { workThroughGarbage } from './entries.ts'
+import { takeBackPushes } from './pushes.ts'
+import { endIdleUploads } from './uploads.ts'
+
+export interface Sweep {
+  /** Goes through everything once. `look` changes nothing and counts what would be done. `report` is told how far a run is. */
+  run(mode: SweepContext['mode'], options?: Cancel & { readonly report?: SweepContext['report'] }): Promise<SweepCounts>
+}
+
+export interface SweepDependencies extends Context {
+  readonly sweepLimits: SweepLimits
+  /** A monotonic clock of this process, in ms. */
+  readonly monotonicMs: () => number
+}
+
+/** Digests of blobs that are remembered of manifests: about 100 bytes each. */
+const maxRememberedDigests = 500_000
+
+/** Uploads and pushes of which this process remembers since when they are settled. */
+const maxSeen = 100_000
+
+/** A sweep of the local registry; keep it between runs, it remembers what never changes. */
+export function createSweep(dependencies: SweepDependencies): Sweep {
+  const contents = new LRUCache<Digest, readonly Digest[]>({
+    maxSize: maxRememberedDigests,
+    sizeCalculation: (blobs) => blobs.length + 1,
+  })
+  const swept = new LRUCache<string, number>({ max: maxSeen })
+  return {
+    async run(mode, { report = () => undefined, ...cancel } = {}) {
+      const counts = createCounts()
+      // A run that only looks remembers what it has counted, and nothing beyond itself.
+      const seenSince = mode === 'sweep' ? swept : new LRUCache<string, number>({ max: maxSeen })
+      const sweep: SweepContext = { ...dependencies, counts, mode, contents, seenSince, report }
+      report('pushes', 0)
+      await takeBackPushes(sweep, cancel)
+      report('garbage', 0)
+      await workThroughGarbage(sweep, cancel)
+      report('uploads', 0)
+      await endIdleUploads(sweep, cancel)
+      report('leftovers', 0)
+      if (mode === 'sweep') counts.leftovers = await sweep.driver.tidy(cancel)
+      return counts
+    },
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Ends uploads: the session is taken back first, then what could still publish the bytes, then the bytes are collected. The claims stay until then:
+ * they say under which digests the bytes may be linked. Protocol: DESIGN section 4, "End an upload".
+ */
+import type { Digest } from '../../oci/digest.ts'
+import { listAll, listPages } from '../../storage/list-all.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import { mapConcurrently } from '../concurrently.ts'
+import { kindOfUploadKey, parseClosedAsKey, sessionKey, uploadIdOf, uploadPrefix, uploadsPrefix } from '../layout.ts'
+import { decodeClaim } from '../records.ts'
+import { type Candidate, collect, type Verdict } from './collect.ts'
+import { fractionOf, type SweepContext } from './context.ts'
+import { hasWaited } from './copy-window.ts'
+
+/** An upload that was taken back: nothing of it can be published any more. */
+interface Ended {
+  readonly candidate: Candidate
+  /** Claims, and what else goes with them. */
+  readonly claims: readonly string[]
+  /** False while a copy that was begun before may still land. */
+  readonly isSettled: boolean
+}
+
+async function takeBack(sweep: SweepContext, { id, digests: known }: Candidate, cancel: Cancel): Promise<Ended> {
+  const { driver, mode } = sweep
+  if (mode === 'sweep') await driver.remove(sessionKey(id), cancel)
+  const digests = new Set<Digest>(known)
+  const claims: string[] = []
+  const entries: string[] = []
+  for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
+    switch (kindOfUploadKey(key)) {
+      case 'claim': {
+        claims.push(key)
+        const stored = await driver.read(key, cancel)
+        const digest = stored && decodeClaim(stored.bytes).digest
+        if (digest !== undefined) digests.add(digest)
+        break
+      }
+      case 'closed-as':
+        claims.push(key)
+        digests.add(parseClosedAsKey(key))
+        break
+      case 'close':
+        entries.push(key)
+        break
+      case 'session':
+    }
+  }
+  if (mode === 'sweep') for (const key of entries) await driver.remove(key, cancel)
+  const isSettled = driver.promotion === 'move' || mode === 'look' || hasWaited(sweep, uploadPrefix(id))
+  return { candidate: { id, digests }, claims, isSettled }
+}
+
+/** Ends these uploads (`digests`: what else their bytes may be linked as) and tells what became of their bytes. */
+export async function endUploads(
+  sweep: SweepContext,
+  uploads: readonly Candidate[],
+  cancel: Cancel,
+): Promise<ReadonlyMap<string, Verdict>> {
+  const { driver, limits, mode } = sweep
+  const ended = await mapConcurrently(uploads, limits.maxParallelCalls, (each) => takeBack(sweep, each, cancel))
+  const settled = ended.filter(({ isSettled }) => isSettled)
+  const verdicts = new Map<string, Verdict>(ended.map(({ candidate }) => [candidate.id, 'leased']))
+  const collected = await collect(
+    sweep,
+    settled.map(({ candidate }) => candidate),
+    cancel,
+  )
+  for (const [id, verdict] of collected) verdicts.set(id, verdict)
+  if (mode === 'look') return verdicts
+  const done = settled.filter(({ candidate }) => verdicts.get(candidate.id) !== 'leased')
+  await mapConcurrently(
+    done.flatMap(({ claims }) => claims),
+    limits.maxParallelCalls,
+    (key) => driver.remove(key, cancel),
+  )
+  return verdicts
+}
+
+/** Ids of uploads of which nothing was written for a while, in batches. */
+async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel): AsyncGenerator<readonly string[]> {
+  const { uploadIdleMs, batchSize } = sweepLimits
+  let batch: string[] = []
+  let current: { readonly id: string; newest: number } | undefined
+  let now = 0
+  const close = (): void => {
+    if (current !== undefined && now - current.newest >= uploadIdleMs) batch.push(current.id)
+  }
+  for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true })) {
+    now = page.now ?? 0
+    for (const { key, modified = now } of page.entries) {
+      const id = uploadIdOf(key)
+      if (current?.id === id) {
+        current.newest = Math.max(current.newest, modified)
+        continue
+      }
+      close()
+      current = { id, newest: modified }
+    }
+    if (batch.length >= batchSize) {
+      yield batch
+      batch = []
+    }
+  }
+  close()
+  if (batch.length > 0) yield batch
+}
+
+/** Ends uploads that are idle, with a session or without. */
+export async function endIdleUploads(sweep: SweepContext, cancel: Cancel): Promise<void> {
+  for await (const ids of findIdle(sweep, cancel)) {
+    const uploads = ids.map((id) => ({ id, digests: new Set<Digest>() }))
+    const verdicts = await endUploads(sweep, uploads, cancel)
+    for (const verdict of verdicts.values()) {
+      if (verdict === 'leased') sweep.counts.waiting++
+      else sweep.counts.uploads++
+    }
+    sweep.report('uploads', fractionOf(ids.at(-1) ?? ''))
+  }
+}

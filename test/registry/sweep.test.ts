@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { parseReference } from '../../src/oci/name.ts'
+import { createSweep, type Sweep } from '../../src/registry/sweep/sweep.ts'
+import {
+  bodyOf,
+  createWorld,
+  elsewhere,
+  hour,
+  imageOf,
+  indexOf,
+  pushBlob,
+  pushImage,
+  pushManifest,
+  readBlob,
+  repo,
+  sha256,
+  type World,
+} from './harness.ts'
+
+const at = parseReference
+const minute = hour / 60
+
+function sweepOf(world: World): Sweep {
+  return createSweep({
+    ...world.context,
+    sweepLimits: {
+      garbageAgeMs: 10 * minute,
+      uploadIdleMs: 24 * hour,
+      pushIdleMs: hour,
+      copyWindowMs: 10 * minute,
+      batchSize: 3,
+    },
+    monotonicMs: () => world.clock.now,
+  })
+}
+
+/** Sweeps until everything that can be due is. */
+async function sweepLater(world: World, sweep = sweepOf(world)) {
+  const runs = []
+  for (let i = 0; i < 3; i++) {
+    world.clock.now += 25 * hour
+    runs.push(await sweep.run('sweep'))
+  }
+  return runs
+}
+
+describe('a sweep', () => {
+  it('frees what a deleted manifest alone used, and nothing else', async () => {
+    const world = createWorld()
+    const gone = await pushImage(world.registry, repo, 'gone', ['only here', 'shared'])
+    await pushImage(world.registry, repo, 'stays', ['shared'])
+    await world.registry.manifests.remove(repo, at(gone.digest))
+    await sweepLater(world)
+    await assert.rejects(world.registry.blobs.stat(repo, sha256('only here')), { code: 'BLOB_UNKNOWN' })
+    assert.equal(await readBlob(world.registry, repo, sha256('shared')), 'shared')
+    assert.equal((await world.keys('data/')).length, 2)
+    assert.deepEqual(await world.keys('garbage/'), [])
+    assert.deepEqual(await world.keys('uploads/'), [])
+  })
+
+  it('keeps what another repository still names, and takes it when that goes too', async () => {
+    const world = createWorld()
+    for (const repository of [repo, elsewhere]) await pushImage(world.registry, repository, 'v1')
+    await world.registry.manifests.remove(repo, at('v1'))
+    await world.registry.manifests.remove(repo, at(sha256(imageOf('config', ['layer']))))
+    await sweepLater(world)
+    assert.equal(await readBlob(world.registry, elsewhere, sha256('layer')), 'layer')
+    await world.registry.manifests.remove(elsewhere, at(sha256(imageOf('config', ['layer']))))
+    await sweepLater(world)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('leaves a blob alone for its lease, named or not, and then takes what nothing names', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    const sweep = sweepOf(world)
+    world.clock.now += 23 * hour
+    await sweep.run('sweep')
+    await world.registry.blobs.stat(repo, digest)
+    world.clock.now += 23 * hour
+    await sweep.run('sweep')
+    assert.equal((await world.registry.blobs.stat(repo, digest)).size, 3)
+    await sweepLater(world, sweep)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('ends uploads that were abandoned, claimed, cancelled or refused, with their bytes', async () => {
+    const world = createWorld()
+    const { uploads } = world.registry
+    await uploads.start(repo, { by: 'test' })
+    const claimed = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, claimed.id, { body: bodyOf('abc') })
+    const cancelled = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, cancelled.id, { body: bodyOf('def') })
+    await uploads.cancel(repo, cancelled.id)
+    await uploads.put(repo, sha256('x'), { body: bodyOf('y') }, { by: 'test' }).catch(() => undefined)
+    await sweepOf(world).run('sweep')
+    assert.equal((await uploads.status(repo, claimed.id)).offset, 3, 'a living upload is left alone')
+    await sweepLater(world)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('takes back a push whose process is gone', async () => {
+    const world = createWorld()
+    await pushBlob(world.registry, repo, 'config')
+    world.intercept = ({ method }) => {
+      if (method === 'promote') throw new Error('killed')
+    }
+    await assert.rejects(pushManifest(world.registry, repo, 'v1', imageOf('config', [])), /killed/)
+    world.intercept = undefined
+    assert.ok((await world.keys('pushes/')).length > 0)
+    await sweepLater(world)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('removes the tags of a manifest whose DELETE was killed, and its marks and hints', async () => {
+    const world = createWorld()
+    const { digest } = await pushImage(world.registry, repo, 'v1')
+    world.intercept = ({ method, key }) => {
+      if (method === 'remove' && key.startsWith('tags/')) throw new Error('killed')
+    }
+    await assert.rejects(world.registry.manifests.remove(repo, at(digest)), /killed/)
+    world.intercept = undefined
+    assert.deepEqual((await world.keys('tags/')).length, 1)
+    const [, second] = await sweepLater(world)
+    assert.ok(second !== undefined)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('keeps an index with its entries, and frees all of it once it is deleted', async () => {
+    const world = createWorld()
+    const image = await pushImage(world.registry, repo, 'v1')
+    const index = await pushManifest(world.registry, repo, 'multi', indexOf(image.bytes))
+    await world.registry.manifests.remove(repo, at('v1'))
+    await sweepLater(world)
+    assert.equal(await readBlob(world.registry, repo, sha256('layer')), 'layer')
+    await world.registry.manifests.remove(repo, at(index))
+    await world.registry.manifests.remove(repo, at(image.digest))
+    await sweepLater(world)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('that only looks changes nothing and counts what would be removed', async () => {
+    const world = createWorld()
+    const { digest } = await pushImage(world.registry, repo, 'v1')
+    await world.registry.manifests.remove(repo, at(digest))
+    world.clock.now += 25 * hour
+    const before = await world.keys()
+    const counts = await sweepOf(world).run('look')
+    assert.deepEqual(await world.keys(), before)
+    assert.equal(counts.blobs, 2)
+    assert.equal(counts.freedBytes, 'config'.length + 'layer'.length)
+    const real = await sweepOf(world).run('sweep')
+    assert.deepEqual({ blobs: real.blobs, freedBytes: real.freedBytes }, { blobs: 2, freedBytes: 11 })
+  })
+
+  it('stops when it is told to, and the next one goes on', async () => {
+    const world = createWorld()
+    for (let i = 0; i < 10; i++) await pushBlob(world.registry, repo, `blob ${i}`)
+    world.clock.now += 25 * hour
+    const stop = new AbortController()
+    world.intercept = ({ method, key }) => {
+      if (method === 'remove' && key.startsWith('data/')) stop.abort()
+    }
+    await assert.rejects(sweepOf(world).run('sweep', { signal: stop.signal }))
+    world.intercept = undefined
+    await sweepLater(world)
+    assert.deepEqual(await world.keys(), [])
+  })
+
+  it('may be run by several processes at once', async () => {
+    const world = createWorld()
+    for (let i = 0; i < 20; i++) await pushBlob(world.registry, repo, `blob ${i}`)
+    await pushImage(world.registry, repo, 'v1')
+    world.clock.now += 25 * hour
+    await Promise.all([1, 2, 3].map(() => sweepOf(world).run('sweep')))
+    await sweepLater(world)
+    assert.equal((await world.keys('data/')).length, 2)
+    assert.deepEqual(await world.keys('garbage/'), [])
+  })
+})

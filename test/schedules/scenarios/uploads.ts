@@ -1,0 +1,119 @@
+/** Uploads and their ends. */
+import { a, b, c, createClient } from '../facts.ts'
+import { longMs } from '../simulation.ts'
+import { m, linked, starter, openUpload, type Scenario } from './preparation.ts'
+
+export const uploads: readonly Scenario[] = [
+  {
+    name: 'upload of a digest that another repository has | two collectors',
+    longs: 1,
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const { client, collectors } = starter(simulation, facts)
+      client('upload', (each) => each.upload(b, 'x'))
+      await collectors(2)
+    },
+  },
+  {
+    name: 'upload of a digest that the repository has | collector',
+    longs: 1,
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const { client, collectors } = starter(simulation, facts)
+      client('upload', (each) => each.upload(a, 'x'))
+      await collectors(1)
+    },
+  },
+  {
+    name: 'two uploads of one digest | sweep',
+    longs: 1,
+    async start(simulation, facts) {
+      const { client, sweeps } = starter(simulation, facts)
+      client('upload1', (each) => each.upload(a, 'x'))
+      client('upload2', (each) => each.upload(a, 'x'))
+      sweeps(1)
+    },
+  },
+  {
+    name: 'a paused uploader | upload, manifest and sweeps in the meantime',
+    longs: 1,
+    async start(simulation, facts) {
+      const { client, process } = starter(simulation, facts)
+      client('old', (each) => each.upload(a, 'x'))
+      process('rest', async (rest) => {
+        const each = createClient(rest, facts)
+        await rest.sweep.all()
+        await each.upload(a, 'x')
+        await each.push(a, m, 'T')
+        await rest.sweep.all()
+      })
+    },
+  },
+  {
+    name: 'upload | mount | collector',
+    longs: 1,
+    kills: 1,
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const { client, collectors } = starter(simulation, facts)
+      client('upload', (each) => each.upload(b, 'x'))
+      client('mount', (each) => each.mount(c, 'x', a))
+      await collectors(1)
+    },
+  },
+  {
+    name: 'upload | two sweeps of uploads',
+    longs: 1,
+    kills: 1,
+    async start(simulation, facts) {
+      const { client, sweeps } = starter(simulation, facts)
+      client('upload', (each) => each.upload(a, 'x'))
+      sweeps(2, 'uploads')
+    },
+  },
+  {
+    name: 'an upload that slept is closed | sweep of uploads',
+    async start(simulation, facts) {
+      const id = await openUpload(simulation, 'x')
+      simulation.clock.now += longMs
+      const { client, sweeps } = starter(simulation, facts)
+      client('close', (each) => each.close(b, id, 'x'))
+      sweeps(1, 'uploads')
+    },
+  },
+  {
+    name: 'upload | sweep of uploads',
+    longs: 1,
+    shorts: 1,
+    kills: 1,
+    isSmall: true,
+    async start(simulation, facts) {
+      const { client, sweeps } = starter(simulation, facts)
+      client('upload', (each) => each.upload(a, 'x'))
+      sweeps(1, 'uploads')
+    },
+  },
+  {
+    name: 'upload | cancel | sweep',
+    longs: 1,
+    async start(simulation, facts) {
+      const id = await openUpload(simulation, 'x')
+      const { client, sweeps } = starter(simulation, facts)
+      client('close', (each) => each.close(b, id, 'x'))
+      client('cancel', (each) => each.cancel(b, id))
+      sweeps(1)
+    },
+  },
+  {
+    name: 'two requests close one upload of a digest that another repository has | collector',
+    longs: 1,
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const id = await openUpload(simulation, 'x')
+      const { client, collectors } = starter(simulation, facts)
+      client('close1', (each) => each.close(b, id, 'x'))
+      client('close2', (each) => each.close(b, id, 'x'))
+      await collectors(1)
+    },
+  },
+]

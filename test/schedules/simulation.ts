@@ -1,0 +1,250 @@
+/**
+ * The real registry on a memory store of which every driver call is a scheduling point: several processes, a clock that jumps, kills anywhere. What a
+ * schedule did is recorded as facts, and the store is held against them after every step.
+ */
+import type { Context } from '../../src/registry/context.ts'
+import { keySpace } from '../../src/registry/layout.ts'
+import { createLocalRegistry } from '../../src/registry/local.ts'
+import type { Registry } from '../../src/registry/registry.ts'
+import { createSweepParts, type SweepParts } from './sweep-parts.ts'
+import type { Driver } from '../../src/storage/driver.ts'
+import { createMemoryDriver } from '../../src/storage/memory.ts'
+import { type Chooser, createRandom, type Option } from './choices.ts'
+
+export const minute = 60_000
+export const leaseMs = 24 * 60 * minute
+export const shortMs = 11 * minute
+export const longMs = leaseMs + minute
+
+const limits = {
+  leaseMs,
+  freshMarkMs: minute,
+  markWaitMs: 60,
+  maxUploadChunks: 100,
+  maxManifestDepth: 64,
+  maxManifestReferences: 1000,
+  maxRunningHashes: 10,
+  maxParallelCalls: 4,
+}
+
+export const sweepLimits = {
+  garbageAgeMs: 10 * minute,
+  uploadIdleMs: leaseMs,
+  pushIdleMs: 60 * minute,
+  copyWindowMs: 10 * minute,
+  batchSize: 10,
+}
+
+/** One process of the simulation: nothing in its memory is shared. */
+export interface Process {
+  readonly registry: Registry
+  readonly sweep: SweepParts
+  /** The store's clock now. */
+  readonly now: () => number
+}
+
+interface Call {
+  readonly process: string
+  readonly label: string
+  /** False for a copy under way: it lands even when its process is gone. */
+  readonly diesWithProcess: boolean
+  readonly run: () => Promise<void>
+}
+
+export interface SimulationOptions {
+  readonly chooser: Chooser
+  /** How often time may jump while processes run: past the garbage age, past the lease. */
+  readonly shorts?: number
+  readonly longs?: number
+  readonly kills?: number
+  /** `slow copy`: promote is a copy that takes time, as on S3. */
+  readonly promotion?: 'move' | 'slow copy'
+  /** A defect of the store, for the proof that it would be noticed. */
+  readonly defect?: 'promote is no fence' | 'removes unconditionally' | undefined
+}
+
+export interface Simulation {
+  /** The store itself, for setting up and looking; not scheduled. */
+  readonly store: Driver
+  readonly clock: { now: number }
+  /** A process whose calls are not scheduled. */
+  readonly outside: Process
+  start(name: string, run: (process: Process) => Promise<void>): void
+  /** Lets one process alone go on until its next call begins with `label` for the `nth` time: the start of a case that is rare. */
+  advance(name: string, label: string, nth?: number): Promise<void>
+  kill(name: string): void
+  /** Runs until every process has ended or is dead; `check` after every step that changed the store; `trail` gets every step. */
+  run(check: () => Promise<void>, trail: string[]): Promise<{ readonly kills: number; readonly jumps: number }>
+}
+
+/** Ids that look random and are the same in every run: a schedule must be repeatable. */
+function createIds(): () => string {
+  const random = createRandom(1)
+  const hex = (digits: number): string =>
+    Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('')
+  return () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`
+}
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+const changing = new Set(['write', 'seal', 'promote', 'land', 'remove', 'time'])
+
+export function createSimulation(options: SimulationOptions): Simulation {
+  const { chooser, promotion = 'move', defect } = options
+  const budget = { shorts: options.shorts ?? 0, longs: options.longs ?? 0, kills: options.kills ?? 0 }
+  const clock = { now: 1_800_000_000_000 }
+  const createId = createIds()
+  const store = createMemoryDriver({ keySpace, now: () => clock.now, createId })
+  let pending: Call[] = []
+  const running = new Set<string>()
+  const dead = new Set<string>()
+  let killed = 0
+  let jumps = 0
+
+  function schedule<T>(process: string, label: string, run: () => Promise<T>, diesWithProcess = true): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (dead.has(process) && diesWithProcess) return
+      pending.push({ process, label, diesWithProcess, run: () => run().then(resolve, reject) })
+    })
+  }
+
+  function createDriver(process: string): Driver {
+    const call = <T>(method: string, key: string, run: () => Promise<T>): Promise<T> =>
+      schedule(process, `${method} ${key}`, run)
+    const copySlowly = async (entry: string, record: string): Promise<'done' | 'refused'> => {
+      const source = await call('copy', entry, () => store.read(entry))
+      if (source === undefined) return 'refused'
+      await schedule(process, `land ${record}`, () => store.write(record, source.bytes), false)
+      await call('remove', entry, () => store.remove(entry))
+      return 'done'
+    }
+    const promote = async (entry: string, record: string): Promise<'done' | 'refused'> => {
+      if (promotion === 'slow copy') return copySlowly(entry, record)
+      if (defect !== 'promote is no fence') return call('promote', record, () => store.promote(entry, record))
+      const source = await call('read', entry, () => store.read(entry))
+      if (source === undefined) return 'refused'
+      await call('write', record, () => store.write(record, source.bytes))
+      await call('remove', entry, () => store.remove(entry))
+      return 'done'
+    }
+    return {
+      ...store,
+      promotion: promotion === 'move' ? 'move' : 'copy',
+      read: (key) => call('read', key, () => store.read(key)),
+      stat: (key) => call('stat', key, () => store.stat(key)),
+      open: (key, range) => call('open', key, () => store.open(key, range)),
+      write: (key, bytes, how) => call('write', key, () => store.write(key, bytes, how)),
+      writeStream: async (key) => {
+        const writer = await store.writeStream(key)
+        return { ...writer, seal: () => call('seal', key, () => writer.seal()) }
+      },
+      promote,
+      remove: (key, how) =>
+        call('remove', key, () => store.remove(key, defect === 'removes unconditionally' ? {} : how)),
+      list: (prefix, how) => call('list', prefix, () => store.list(prefix, how)),
+      tidy: () => Promise.resolve(0),
+    }
+  }
+
+  function createProcess(driver: Driver, sleep: Context['sleep']): Process {
+    const context: Context = { driver, limits, createId, now: () => clock.now, sleep }
+    const sweep = createSweepParts({ ...context, sweepLimits, monotonicMs: () => clock.now })
+    return { registry: createLocalRegistry(context), sweep, now: () => clock.now }
+  }
+
+  /** What can happen next; the first is that whoever ran last goes on. */
+  const kill = (name: string): void => {
+    killed++
+    dead.add(name)
+    running.delete(name)
+  }
+
+  function findOptions(last: string | undefined): (Option & { name: string; run: () => Promise<void> })[] {
+    pending = pending.filter((each) => !each.diesWithProcess || !dead.has(each.process))
+    const calls = [...pending].sort((a, b) => Number(b.process === last) - Number(a.process === last))
+    const found: ReturnType<typeof findOptions> = calls.map((each) => ({
+      kind: 'call',
+      actor: each.process,
+      name: `${each.process}: ${each.label}`,
+      run: async () => {
+        pending = pending.filter((other) => other !== each)
+        await each.run()
+      },
+    }))
+    const isCopying = pending.some(({ label }) => label.startsWith('land '))
+    const jump = (name: 'shorts' | 'longs', ms: number): void => {
+      if (budget[name] === 0 || isCopying) return
+      const run = async (): Promise<void> => {
+        budget[name]--
+        jumps++
+        clock.now += ms
+      }
+      found.push({ kind: 'time', actor: name, name: `time: ${ms / minute} minutes pass`, run })
+    }
+    if (found.length > 0) {
+      jump('shorts', shortMs)
+      jump('longs', longMs)
+      if (budget.kills > 0) {
+        for (const process of running) {
+          const run = async (): Promise<void> => {
+            budget.kills--
+            kill(process)
+          }
+          found.push({ kind: 'kill', actor: process, name: `kill ${process}`, run })
+        }
+      }
+    }
+    return found
+  }
+
+  return {
+    store,
+    clock,
+    kill,
+    async advance(name, label, nth = 1) {
+      for (let met = 0; ;) {
+        await settled()
+        const next = pending.find(({ process }) => process === name)
+        if (next === undefined) throw new Error(`${name} ended before it came to ${label}`)
+        if (next.label.startsWith(label) && ++met === nth) return
+        pending = pending.filter((other) => other !== next)
+        await next.run()
+      }
+    },
+    outside: createProcess({ ...store, tidy: () => Promise.resolve(0) }, async () => undefined),
+    start(name, run) {
+      running.add(name)
+      const process = createProcess(createDriver(name), (ms) => schedule(name, `sleep ${ms}`, async () => undefined))
+      run(process).then(
+        () => running.delete(name),
+        (error: unknown) => {
+          running.delete(name)
+          throw error
+        },
+      )
+    },
+    async run(check, trail) {
+      let last: string | undefined
+      for (;;) {
+        await settled()
+        const found = findOptions(last)
+        if (found.length === 0) break
+        const [first] = found
+        const canContinue = last !== undefined && first?.name.startsWith(`${last}: `) === true
+        const chosen = found[chooser.pick(found, canContinue ? 'can continue' : 'must switch')] ?? first
+        if (chosen === undefined) break
+        trail.push(chosen.name)
+        await chosen.run()
+        const [process = '', method = ''] = chosen.name.split(/:? /)
+        if (pending.some((each) => each.process === process) || running.has(process)) last = process
+        if (changing.has(method) || process === 'time') await check()
+      }
+      if (running.size > 0) throw new Error(`never ended: ${[...running].join(', ')}`)
+      return { kills: killed, jumps }
+    },
+  }
+}
