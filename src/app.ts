@@ -24,7 +24,13 @@ export interface AppDependencies extends Omit<Services, 'limits'>, Omit<Observer
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
-function createListener(dependencies: AppDependencies, inFlight: InFlight): Listener {
+/** A server that can say when its handlers have ended: they may go on after their connections are cut, to keep what came. */
+export interface App extends Server {
+  /** Resolves when no request is handled any more. */
+  readonly settled: () => Promise<void>
+}
+
+function createListener(dependencies: AppDependencies, inFlight: InFlight, running: Set<Promise<unknown>>): Listener {
   const { log, limits } = dependencies
   const app = new Koa<State, Extra>()
   app.use(observe(dependencies, inFlight))
@@ -34,13 +40,18 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight): List
   // Koa reports here what breaks after an answer began, which the access log has already; without a listener it writes to the console.
   app.on('error', () => undefined)
   const handle = app.callback()
-  return (request, response) => void handle(request, response)
+  return (request, response) => {
+    const handling = handle(request, response)
+    running.add(handling)
+    void handling.finally(() => running.delete(handling))
+  }
 }
 
 /** A server that does not listen yet. */
-export function createApp(dependencies: AppDependencies): Server {
+export function createApp(dependencies: AppDependencies): App {
   const { limits } = dependencies
   const inFlight: InFlight = new WeakMap()
+  const running = new Set<Promise<unknown>>()
   const server = createServer(
     {
       maxHeaderSize: limits.maxHeaderBytes,
@@ -54,8 +65,9 @@ export function createApp(dependencies: AppDependencies): Server {
       requireHostHeader: false,
       noDelay: true,
     },
-    createListener(dependencies, inFlight),
+    createListener(dependencies, inFlight, running),
   )
   guardWire(server, inFlight, dependencies, limits.lingerMs)
-  return server
+  const settled = async (): Promise<void> => void (await Promise.allSettled(running))
+  return Object.assign(server, { settled })
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createApp } from '../app.ts'
+import { type App, createApp } from '../app.ts'
 import { allowAll } from '../auth/policy.ts'
 import type { Config } from '../config/schema.ts'
 import { createLocalRegistry } from '../registry/local.ts'
@@ -16,6 +16,9 @@ import { listen, stopListening } from './listen.ts'
 import { openStore, type Store } from './open-store.ts'
 import { keepSweeping } from './sweeper.ts'
 import { version } from './version.ts'
+
+/** How long handlers may go on after their connections are gone: one sync of a disk that is busy. */
+const settleMs = 2000
 
 /** A second signal within this time is the same one: npm passes on a Ctrl-C that the terminal has sent us already. */
 const sameSignalMs = 500
@@ -66,9 +69,11 @@ async function serveUntilStopped({ config, given, surroundings, log, store, stop
     announce(started, config, surroundings, log)
     const sweeping = keepSweeping({ config, given, store, surroundings, log, metrics }, stop.requested)
     await once(stop.requested)
-    await sweeping
     log.info('Berth stops: no new connections, running requests may end', { limitMs: config.http.stopTimeoutMs })
     const outcome = await stopListening(app, { limitMs: config.http.stopTimeoutMs, hurry: stop.hurried })
+    // A handler whose connection was cut seals what came and writes its line.
+    await Promise.race([app.settled(), sleep(settleMs, undefined, { ref: false })])
+    await sweeping
     if (outcome === 'cut') log.warn('requests that were still running were cut')
   } finally {
     for (const server of [app, pulse]) {
@@ -84,7 +89,7 @@ function createConfiguredLogger({ log }: Config, { out, isTerminal }: Surroundin
   return createLogger({ level: log.level, format, write: out, now: () => new Date() })
 }
 
-function createConfiguredApp(config: Config, store: Store, log: Logger, metrics: Metrics): Server {
+function createConfiguredApp(config: Config, store: Store, log: Logger, metrics: Metrics): App {
   const registry = createLocalRegistry({
     driver: store.driver,
     limits: config.registry,

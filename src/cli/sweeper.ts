@@ -59,7 +59,8 @@ function isRun(message: unknown): message is SweepRun {
 export function recordRun(run: SweepRun, log: Logger, metrics: Metrics): void {
   const durationMs = Math.round(run.seconds * 1000)
   metrics.recordSweep(run)
-  if (run.outcome === 'done') log.info('swept', { ...run.counts, durationMs })
+  const isIdle = run.outcome === 'done' && Object.values(run.counts).every((count) => count === 0)
+  if (run.outcome === 'done') log[isIdle ? 'debug' : 'info']('swept', { ...run.counts, durationMs })
   else log.warn('a sweep failed; the next one goes on', { reason: run.reason, durationMs })
 }
 

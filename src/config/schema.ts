@@ -27,7 +27,8 @@ const http = section('The registry itself: where it listens and what it takes fr
     min: '1s',
     max: '1h',
     default: '60s',
-    reason: 'The longest pause within a request body; what came before it is kept and the upload can go on from there.',
+    reason:
+      'The longest pause within a request body, or of a client that reads an answer. What a PATCH brought before it is kept.',
   }),
   keepAliveTimeoutMs: duration({
     min: '1s',
@@ -186,7 +187,7 @@ const registry = section('Times and limits of the write side; `docs/architecture
     reason: 'How long a request waits for a fresh mark before it takes the content for gone.',
   }),
   maxRunningHashes: number({
-    min: 0,
+    min: 1,
     max: 1_000_000,
     default: 1000,
     reason:

@@ -28,6 +28,8 @@ export interface RequestBody extends AsyncIterable<Uint8Array> {
   readonly received: number
   /** Waits until the first byte or the end is there. */
   isEmpty(): Promise<boolean>
+  /** Nothing more will come, whatever the stream says: whoever iterates is told at once. */
+  breakOff(cause: Error): void
 }
 
 /** How much may wait in our queue before the socket is told to stop, in bytes: four of the socket's own buffers. */
@@ -55,6 +57,10 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+function isTimeout(error: Error): boolean {
+  return error instanceof OciError && error.code === 'REQUEST_TIMEOUT'
+}
+
 /** Collects what the socket gives, stops it when nobody takes, and wakes whoever waits. */
 function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MAX_SAFE_INTEGER }: BodyOptions) {
   const queue: Buffer[] = []
@@ -69,8 +75,7 @@ function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MA
     waiter = undefined
   }
   function fail(error: Error): void {
-    if (state !== 'open' || (waiter === undefined && error instanceof OciError && error.code === 'REQUEST_TIMEOUT'))
-      return
+    if (state !== 'open' || (waiter === undefined && isTimeout(error))) return
     state = error
     stop()
     waiter?.reject(error)
@@ -102,6 +107,7 @@ function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MA
 
   return {
     stop,
+    breakOff: onGone,
     received: () => received,
     hasArrived: () => queue.length > 0,
     take(): Buffer | undefined {
@@ -133,6 +139,9 @@ export function openBody(req: IncomingMessage, options: BodyOptions): RequestBod
     length,
     get received() {
       return opened?.received() ?? 0
+    },
+    breakOff(cause) {
+      opened?.breakOff(cause)
     },
     async isEmpty() {
       await open().arrival()

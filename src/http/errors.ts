@@ -34,14 +34,13 @@ export function encodeErrors(errors: readonly ErrorEntry[]): Buffer {
 export function toOciError(error: unknown, requestId: string): OciError {
   if (error instanceof OciError) return error
   if (error instanceof StorageError) {
-    const headers = { 'Retry-After': String(retryAfterSeconds) }
     switch (error.reason) {
       case 'full':
         return new OciError('STORAGE_FULL', 'the store has no room left; reading and deleting go on', { cause: error })
       case 'read-only':
-        return new OciError('UNAVAILABLE', 'the store takes no writes at the moment', { cause: error, headers })
+        return new OciError('UNAVAILABLE', 'the store takes no writes at the moment', { cause: error })
       case 'unavailable':
-        return new OciError('UNAVAILABLE', 'the store does not answer at the moment', { cause: error, headers })
+        return new OciError('UNAVAILABLE', 'the store does not answer at the moment', { cause: error })
     }
   }
   return new OciError('UNKNOWN', 'the server failed; its log has more under the request id', {
@@ -63,6 +62,11 @@ function answerError(ctx: HttpContext, error: unknown, log: ErrorLog): void {
     ctx.respond = false
     return
   }
+  if (res.writableEnded) {
+    // Answered by `wire.ts`, which also ends the connection once the answer had time to be read.
+    ctx.respond = false
+    return
+  }
   const isClientGone = error instanceof ClientGoneError || error instanceof AnswerAbortedError
   if (isClientGone || res.headersSent || res.destroyed) {
     ctx.respond = false
@@ -79,7 +83,9 @@ function answerError(ctx: HttpContext, error: unknown, log: ErrorLog): void {
   // What the handler had set for its own answer must not stand on this one.
   for (const name of res.getHeaderNames()) res.removeHeader(name)
   setCommonHeaders(ctx)
-  ctx.set({ ...refusal.headers, 'Content-Type': 'application/json' })
+  // RFC 9110 §10.2.3; a refusal that knows better says so itself.
+  const retry = refusal.status === 503 || refusal.status === 429 ? { 'Retry-After': String(retryAfterSeconds) } : {}
+  ctx.set({ ...retry, ...refusal.headers, 'Content-Type': 'application/json' })
   ctx.body = encodeErrors(entriesOf(refusal))
   ctx.status = refusal.status
 }

@@ -27,13 +27,31 @@ function register(router: Router<State, Extra>, services: Services, { id, method
   })
 }
 
+/** How many Host headers a request has: with two, a proxy in front may have meant another than we. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name?.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count
+}
+
 /** The first look at a request: a target and a host that everything behind can rely on, and who asks. */
 export function prepare(): Middleware<State, Extra> {
   return (ctx, next) => {
     const { req, state } = ctx
     // RFC 9112 §3.2. Node would answer this itself, without a body.
-    if (req.headers.host === undefined && req.httpVersion === '1.1') {
-      throw new OciError('REQUEST_INVALID', 'a request needs a Host header')
+    const hosts = countHosts(req.rawHeaders)
+    if (hosts > 1 || (hosts === 0 && req.httpVersion === '1.1')) {
+      throw new OciError('REQUEST_INVALID', 'a request needs one Host header')
+    }
+    if (!/^[^\s/?#@]*$/.test(req.headers.host ?? ''))
+      throw new OciError('REQUEST_INVALID', 'the Host header is not a host')
+    // RFC 9112 §6.1: a coding that is not understood must not be taken for the content.
+    const coding = req.headers['transfer-encoding']
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      throw new OciError('REQUEST_INVALID', 'the only Transfer-Encoding understood here is chunked')
     }
     req.url = toOriginForm(req.url ?? '')
     state.principal = authenticate(ctx)

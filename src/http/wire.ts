@@ -47,9 +47,13 @@ function answerSocket(socket: Duplex, { status, code, message }: Refusal, linger
   socket.resume()
 }
 
-/** Answers a request whose body turned out to be malformed while it was handled; the handler breaks off when the socket closes. */
+/**
+ * Answers a request whose body turned out to be malformed, or ended with the connection, while it was handled. Node has let go of the request by then: it
+ * never says that it is closed, so the handler is told here, and keeps what came.
+ */
 function refuseRequest({ req, res, state }: HttpContext, refusal: Refusal, error: Error, lingerMs: number): void {
   const { socket } = req
+  state.body?.breakOff(error)
   if (res.headersSent) {
     // Nothing can be said in the middle of another answer; unless that is whole already, it is cut.
     if (!res.writableEnded) socket.destroy(error)

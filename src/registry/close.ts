@@ -10,7 +10,15 @@ import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey, 
 import { isSound, type Link, readLink } from './links.ts'
 import { encodeRecord, type Segment } from './records.ts'
 import { type BlobInfo, OutOfOrderError } from './registry.ts'
-import { claim, endSession, isSessionOpen, loadUpload, type Upload, uploadUnknown } from './sessions.ts'
+import {
+  claim,
+  endSession,
+  isSessionOpen,
+  loadUpload,
+  readUploadSegments,
+  type Upload,
+  uploadUnknown,
+} from './sessions.ts'
 
 /** What a closing request brings: a sealed segment when it had a body, and the digest of the whole. */
 export interface Closing {
@@ -35,20 +43,23 @@ async function claimAndEnter(
   cancel: Cancel,
 ): Promise<Upload> {
   const { driver } = context
-  const enter = ({ id, size, segments }: Upload): Promise<unknown> =>
-    driver.write(entry, encodeRecord({ id, size, segments }), { ...cancel, durable: false })
+  const before = await readUploadSegments(context, upload, cancel)
+  const enter = (size: number, segments: readonly Segment[]): Promise<unknown> =>
+    driver.write(entry, encodeRecord({ id: upload.id, size, segments }), { ...cancel, durable: false })
   const segment =
-    closing.segment ?? (upload.segments.length === 0 ? await writeEmptySegment(context, upload.id, cancel) : undefined)
+    closing.segment ?? (upload.chunks === 0 ? await writeEmptySegment(context, upload.id, cancel) : undefined)
   if (segment === undefined) {
     if (upload.digest !== closing.digest) {
       const options = { ...cancel, durable: false }
       await driver.write(closedAsKey(upload.id, closing.digest), Buffer.alloc(0), options)
     }
-    await enter(upload)
+    await enter(upload.size, before)
     return upload
   }
-  const grown = { ...upload, segments: [...upload.segments, segment], size: upload.size + segment.size }
-  const [claimed] = await Promise.all([claim(context, upload, segment, closing.digest, cancel), enter(grown)])
+  const [claimed] = await Promise.all([
+    claim(context, upload, segment, closing.digest, cancel),
+    enter(upload.size + segment.size, [...before, segment]),
+  ])
   if (claimed !== undefined) return claimed
   await Promise.all([driver.remove(entry), driver.remove(segment.key)])
   throw new OutOfOrderError((await loadUpload(context, upload.repository, upload.id, cancel)).size)

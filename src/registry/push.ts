@@ -248,7 +248,9 @@ export async function putManifest(
   for (let i = 0; i < maxAttempts; i++) {
     const attempt = { ...push, id: context.createId() }
     const manifest = await readManifest(context, repository, digest, cancel)
-    const isThere = manifest !== undefined && (await isHeld(context, repository, manifest, cancel))
+    // The same bytes under another media type are pushed anew: the type is a part of what a client gets.
+    const isSame = manifest?.mediaType === parsed.mediaType
+    const isThere = manifest !== undefined && isSame && (await isHeld(context, repository, manifest, cancel))
     if (manifest !== undefined && !isThere) await noteReplaced(context, repository, manifest, cancel)
     const outcome = await (isThere ? retag(context, attempt, manifest, cancel) : pushNew(context, attempt, cancel))
     if (outcome === 'done') return { digest, subject: parsed.subject }

@@ -23,7 +23,7 @@ export function checkOrder({ limits }: Context, upload: Upload, { range, length 
   if (range !== undefined && length !== undefined && range.end - range.start !== length) {
     throw sizeInvalid(range.end - range.start, length)
   }
-  if (upload.segments.length >= limits.maxUploadChunks) {
+  if (upload.chunks >= limits.maxUploadChunks) {
     throw new OciError('TOO_LARGE', `an upload takes at most ${limits.maxUploadChunks} chunks; send larger ones`)
   }
 }

@@ -24,7 +24,11 @@ export interface SessionRecord {
 export interface ClaimRecord {
   readonly repository: RepositoryName
   readonly algorithm: DigestAlgorithm
-  readonly segments: readonly Segment[]
+  /** This body alone: those before it have claims of their own. */
+  readonly segment: Segment
+  /** Bodies so far, with this one. */
+  readonly chunks: number
+  /** Bytes so far, with this body. */
   readonly size: number
   /** Of all bytes so far; absent when the process that wrote the claim did not hold the running hash. */
   readonly digest?: Digest | undefined
@@ -113,13 +117,15 @@ function digest(fields: Fields): Digest {
   return value
 }
 
+function segment(value: unknown): Segment {
+  if (!isFields(value)) throw damaged('segment')
+  return { key: text(value, 'key'), size: whole(value, 'size') }
+}
+
 function segments(fields: Fields): readonly Segment[] {
   const value = fields['segments']
   if (!Array.isArray(value)) throw damaged('segments')
-  return value.map((each: unknown) => {
-    if (!isFields(each)) throw damaged('segments')
-    return { key: text(each, 'key'), size: whole(each, 'size') }
-  })
+  return value.map(segment)
 }
 
 /** Every record but a manifest. */
@@ -142,7 +148,8 @@ export function decodeClaim(bytes: Buffer): ClaimRecord {
   return {
     repository: parseName(text(fields, 'repository')),
     algorithm: parseAlgorithm(text(fields, 'algorithm')),
-    segments: segments(fields),
+    segment: segment(fields['segment']),
+    chunks: whole(fields, 'chunks'),
     size: whole(fields, 'size'),
     digest: fields['digest'] === undefined ? undefined : digest(fields),
   }

@@ -13,8 +13,8 @@ import { hintsAfter, manifestKey, namedPrefix, parseHintKey } from './layout.ts'
 import { readManifest, readTag } from './lookup.ts'
 import type { Referrers } from './registry.ts'
 
-/** Descriptors do not change with time, only their presence does: that is looked at in the store each time. */
-type DescriptorCache = LRUCache<Digest, Descriptor>
+/** By the key of the manifest, with the version it was read from: whether that is still there is looked at in the store each time. */
+type DescriptorCache = LRUCache<string, { readonly version: string; readonly descriptor: Descriptor }>
 
 const maxCachedDescriptors = 10_000
 
@@ -28,9 +28,12 @@ async function describe(
   digest: Digest,
   cancel: Cancel,
 ): Promise<Descriptor | undefined> {
-  const cached = cache.get(digest)
+  const key = manifestKey(repository, digest)
+  const cached = cache.get(key)
   if (cached !== undefined) {
-    return (await context.driver.stat(manifestKey(repository, digest), cancel)) === undefined ? undefined : cached
+    const stat = await context.driver.stat(key, cancel)
+    if (stat === undefined) return undefined
+    if (stat.version === cached.version) return cached.descriptor
   }
   const manifest = await readManifest(context, repository, digest, cancel)
   if (manifest === undefined) return undefined
@@ -43,7 +46,7 @@ async function describe(
     ...(artifactType !== undefined && { artifactType }),
     ...(annotations !== undefined && { annotations }),
   }
-  cache.set(digest, descriptor)
+  cache.set(key, { version: manifest.version, descriptor })
   return descriptor
 }
 

@@ -4,14 +4,17 @@ import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { listAll } from '../storage/list-all.ts'
 import type { Cancel } from '../storage/driver.ts'
+import { mapConcurrently } from './concurrently.ts'
 import type { Context } from './context.ts'
 import { noteGarbage } from './garbage.ts'
 import { claimKey, parseClaimKey, sessionKey, uploadPrefix } from './layout.ts'
 import { type ClaimRecord, decodeClaim, decodeSession, encodeRecord, type Segment } from './records.ts'
 
 /** An open upload: what its last claim says, or its session when there is none. */
-export interface Upload extends ClaimRecord {
+export interface Upload extends Omit<ClaimRecord, 'segment'> {
   readonly id: string
+  /** The last body; absent when there is none. */
+  readonly last?: Segment | undefined
 }
 
 const idPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -37,7 +40,7 @@ export async function openSession(
   const algorithm = session.algorithm ?? 'sha256'
   const record = { repository, algorithm, at: now(), by: session.by }
   await driver.write(sessionKey(id), encodeRecord(record), { ...cancel, durable: false })
-  return { id, repository, algorithm, segments: [], size: 0 }
+  return { id, repository, algorithm, chunks: 0, size: 0 }
 }
 
 /** Reads where an upload stands. BLOB_UPLOAD_UNKNOWN when it has no session, or belongs to another repository. */
@@ -57,11 +60,14 @@ export async function loadUpload(
   if (!isOpen) throw uploadUnknown(id)
   const stored = await driver.read(lastClaim ?? sessionKey(id), cancel)
   if (stored === undefined) throw uploadUnknown(id)
-  const upload =
-    lastClaim === undefined ? { ...decodeSession(stored.bytes), segments: [], size: 0 } : decodeClaim(stored.bytes)
-  if (upload.repository !== repository) throw uploadUnknown(id)
-  const { algorithm, segments, size } = upload
-  return { id, repository, algorithm, segments, size, digest: 'digest' in upload ? upload.digest : undefined }
+  if (lastClaim === undefined) {
+    const session = decodeSession(stored.bytes)
+    if (session.repository !== repository) throw uploadUnknown(id)
+    return { id, repository, algorithm: session.algorithm, chunks: 0, size: 0 }
+  }
+  const { segment, ...claimed } = decodeClaim(stored.bytes)
+  if (claimed.repository !== repository) throw uploadUnknown(id)
+  return { ...claimed, id, last: segment }
 }
 
 /** Whether the session is there now: nothing was taken back before this read. */
@@ -80,12 +86,35 @@ export async function claim(
   digest: Upload['digest'],
   cancel: Cancel,
 ): Promise<Upload | undefined> {
-  const { repository, algorithm } = upload
-  const size = upload.size + segment.size
-  const record: ClaimRecord = { repository, algorithm, segments: [...upload.segments, segment], size, digest }
+  const { id, repository, algorithm } = upload
+  const grown = { repository, algorithm, chunks: upload.chunks + 1, size: upload.size + segment.size, digest }
   const options = { ...cancel, ifAbsent: true, durable: false }
-  const outcome = await driver.write(claimKey(upload.id, upload.size), encodeRecord(record), options)
-  return outcome === 'written' ? { ...record, id: upload.id } : undefined
+  const outcome = await driver.write(claimKey(id, upload.size), encodeRecord({ ...grown, segment }), options)
+  return outcome === 'written' ? { ...grown, id, last: segment } : undefined
+}
+
+/** All bodies of an upload, in order. One that came in a single body, as nearly all do, needs no look at the store. */
+export async function readUploadSegments(
+  { driver, limits }: Context,
+  { id, size, chunks, last }: Upload,
+  cancel: Cancel,
+): Promise<readonly Segment[]> {
+  if (last === undefined) return []
+  if (chunks === 1) return [last]
+  const keys: string[] = []
+  for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
+    const offset = parseClaimKey(key)
+    if (offset !== undefined && offset < size) keys.push(key)
+  }
+  const segments = await mapConcurrently(keys, limits.maxParallelCalls, async (key) => {
+    const stored = await driver.read(key, cancel)
+    // Claims stay until the upload has ended.
+    if (stored === undefined) throw uploadUnknown(id)
+    return decodeClaim(stored.bytes).segment
+  })
+  const sum = segments.reduce((bytes, each) => bytes + each.size, 0)
+  if (sum !== size) throw new Error(`the claims of the upload ${id} add up to ${sum} bytes, not ${size}`)
+  return segments
 }
 
 /** Ends a session whose bytes nobody needs through it: the sweep looks at them, a request never deletes claimed bytes. */

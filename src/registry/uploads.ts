@@ -9,7 +9,7 @@ import { checkLength, checkOrder, digestSoFar, receive } from './receive.ts'
 import { type BlobInfo, type Chunk, OutOfOrderError, type Uploads, type UploadStatus } from './registry.ts'
 import { createRunningHashes, type RunningHashes } from './running-hashes.ts'
 import { readSegments } from './segments.ts'
-import { claim, endSession, loadUpload, openSession, type Upload } from './sessions.ts'
+import { claim, endSession, loadUpload, openSession, readUploadSegments, type Upload } from './sessions.ts'
 
 /** Where the winner of a race for one place left the upload. */
 async function standsNow(context: Context, upload: Upload, cancel: Cancel): Promise<OutOfOrderError> {
@@ -65,7 +65,8 @@ async function hasherFor(
   const running = hashes.take(upload.id, upload.size, algorithm)
   if (running !== undefined) return running
   const hasher = createHasher(algorithm)
-  await readSegments(context.driver, upload.segments, (bytes) => void hasher.update(bytes), cancel)
+  const segments = await readUploadSegments(context, upload, cancel)
+  await readSegments(context.driver, segments, (bytes) => void hasher.update(bytes), cancel)
   return hasher
 }
 

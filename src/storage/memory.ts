@@ -69,7 +69,7 @@ export function createMemoryDriver(options: MemoryOptions): Driver {
       return 'written'
     },
     async writeStream(key, cancel = {}) {
-      return createWriter((bytes) => items.put(key, bytes, 'ordinary'), cancel)
+      return createWriter(items, key, cancel)
     },
     async promote(entry, record) {
       const item = items.get(entry)
@@ -99,6 +99,10 @@ function statItem({ bytes, modified, version }: Item): ObjectStat {
 interface Items {
   get(key: string): Item | undefined
   put(key: string, bytes: Buffer, room: 'ordinary' | 'reserve'): void
+  /** Takes room for bytes that are still arriving; `full` when there is none. */
+  hold(bytes: number): void
+  /** Gives back room that was held. */
+  release(bytes: number): void
   delete(key: string): void
   /** All keys in byte order (keys are ASCII, so the order of strings is the order of bytes). */
   readonly keys: readonly string[]
@@ -123,6 +127,13 @@ function createItems({ now, createId, maxBytes = Infinity, reserveBytes = 64 * 1
       }
       used = after
       items.set(key, { bytes, modified: now(), version: createId() })
+    },
+    hold(bytes) {
+      if (used + bytes > maxBytes) throw new StorageError('full', `the memory store takes at most ${maxBytes} bytes`)
+      used += bytes
+    },
+    release(bytes) {
+      used -= bytes
     },
     delete(key) {
       used -= items.get(key)?.bytes.length ?? 0
@@ -188,24 +199,37 @@ function openItem(key: string, bytes: Buffer, range: ByteRange): OpenBytes {
   }
 }
 
-function createWriter(put: (bytes: Buffer) => void, { signal }: Cancel): ByteWriter {
+function createWriter(items: Items, key: string, { signal }: Cancel): ByteWriter {
   let chunks: Uint8Array[] | undefined = []
+  let held = 0
+  const end = (): Uint8Array[] | undefined => {
+    const all = chunks
+    items.release(held)
+    chunks = undefined
+    held = 0
+    return all
+  }
   return {
     write(chunk) {
       if (signal?.aborted) return Promise.reject(signal.reason)
       if (chunks === undefined) return Promise.reject(new Error('the writer has ended'))
+      try {
+        items.hold(chunk.length)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      held += chunk.length
       chunks.push(chunk)
       return undefined
     },
     async seal() {
-      if (chunks === undefined) throw new Error('the writer has ended')
-      const bytes = Buffer.concat(chunks)
-      chunks = undefined
+      const all = end()
+      if (all === undefined) throw new Error('the writer has ended')
       signal?.throwIfAborted()
-      put(bytes)
+      items.put(key, Buffer.concat(all), 'ordinary')
     },
     async discard() {
-      chunks = undefined
+      end()
     },
   }
 }

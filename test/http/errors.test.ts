@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeErrors, toOciError } from '../../src/http/errors.ts'
-import { OciError } from '../../src/oci/errors.ts'
+import { type ErrorCode, errorTable, OciError } from '../../src/oci/errors.ts'
 import { StorageError } from '../../src/storage/driver.ts'
+import { memory, startRegistry } from './harness.ts'
 
 test('a refusal is answered as it is', () => {
   const refusal = new OciError('NAME_INVALID', 'no')
   assert.equal(toOciError(refusal, 'id'), refusal)
 })
 
-for (const [reason, code, status, retryAfter] of [
-  ['full', 'STORAGE_FULL', 507, undefined],
-  ['unavailable', 'UNAVAILABLE', 503, '5'],
-  ['read-only', 'UNAVAILABLE', 503, '5'],
+for (const [reason, code, status] of [
+  ['full', 'STORAGE_FULL', 507],
+  ['unavailable', 'UNAVAILABLE', 503],
+  ['read-only', 'UNAVAILABLE', 503],
 ] as const) {
   test(`a store that is ${reason} is ${status} ${code}`, () => {
     const cause = new StorageError(reason, 'of the operator')
     const answered = toOciError(cause, 'id')
     assert.deepEqual([answered.code, answered.status], [code, status])
-    assert.equal(answered.headers['Retry-After'], retryAfter)
     assert.equal(answered.cause, cause)
     assert.ok(!answered.message.includes('operator'))
   })
@@ -36,6 +36,30 @@ test('anything else is 500 UNKNOWN and tells the request id only', () => {
     assert.ok(!answered.message.includes('internals'))
   }
 })
+
+test('429 and 503 carry Retry-After, whoever refuses; nothing else does', async () => {
+  let code: ErrorCode = 'UNKNOWN'
+  const authoriser = {
+    may: () => {
+      throw new OciError(code, 'refused')
+    },
+  }
+  const registry = await startRegistry(memory, { adapt: (dependencies) => ({ ...dependencies, authoriser }) })
+  try {
+    for (const [name, { status }] of Object.entries(errorTable)) {
+      code = isCode(name) ? name : code
+      const answer = await registry.send('GET', '/v2/a/tags/list')
+      assert.equal(answer.status, status)
+      assert.equal(answer.headers['retry-after'], status === 429 || status === 503 ? '5' : undefined, name)
+    }
+  } finally {
+    await registry.close()
+  }
+})
+
+function isCode(name: string): name is ErrorCode {
+  return name in errorTable
+}
 
 test('the body is that of distribution-spec v1.1.1, "Error Codes"', () => {
   const text = encodeErrors([

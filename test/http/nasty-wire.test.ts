@@ -74,6 +74,13 @@ const rows: Readonly<Record<string, readonly [bytes: string | Buffer, status: nu
   'HTTP/0.9': ['GET /v2/\r\n', 408, 'REQUEST_TIMEOUT'],
   'HTTP/9.9': ['GET /v2/ HTTP/9.9\r\nHost: h\r\n\r\n', 400, 'REQUEST_INVALID'],
   'a method nobody has': ['FROBNICATE /v2/ HTTP/1.1\r\nHost: h\r\n\r\n', 400, 'REQUEST_INVALID'],
+  'two Hosts': ['GET /v2/ HTTP/1.1\r\nHost: h\r\nHost: i\r\nConnection: close\r\n\r\n', 400, 'REQUEST_INVALID'],
+  'a Host that is none': ['GET /v2/ HTTP/1.1\r\nHost: a b/c@\r\nConnection: close\r\n\r\n', 400, 'REQUEST_INVALID'],
+  'a coding that nobody asked for': [
+    `${manifestPut('Transfer-Encoding: gzip, chunked\r\nConnection: close\r\n')}0\r\n\r\n`,
+    400,
+    'REQUEST_INVALID',
+  ],
   'no Host': ['GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'REQUEST_INVALID'],
   'a space in the path': [get('', '/v2/a b/tags/list'), 400, 'REQUEST_INVALID'],
   'a space before the colon': [get('X-A : b\r\n'), 400, 'REQUEST_INVALID'],

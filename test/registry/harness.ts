@@ -40,13 +40,13 @@ export interface World {
   readonly keys: (prefix?: string) => Promise<string[]>
 }
 
-export function createWorld(overrides: Partial<RegistryLimits> = {}): World {
+export function createWorld(overrides: Partial<RegistryLimits> = {}, maxBytes = Number.POSITIVE_INFINITY): World {
   const clock = { now: 1_800_000_000_000 }
   const calls: World['calls'] = []
   const slept: number[] = []
   let n = 0
   const createId = (): string => `00000000-0000-4000-8000-${String(++n).padStart(12, '0')}`
-  const store = createMemoryDriver({ keySpace, now: () => clock.now, createId })
+  const store = createMemoryDriver({ keySpace, now: () => clock.now, createId, maxBytes })
   const before = async (method: string, key: string): Promise<void> => {
     calls.push({ method, key })
     await world.intercept?.({ method, key })

@@ -5,6 +5,7 @@ import { parseName, parseReference, parseTag } from '../../src/oci/name.ts'
 import {
   createWorld,
   elsewhere,
+  imageOf,
   ociIndex,
   ociManifest,
   pushBlob,
@@ -123,6 +124,24 @@ describe('the referrers of a manifest', () => {
       }
       assert.deepEqual(found, expected, `pages of ${limit}`)
     }
+  })
+
+  it('show the media type that the manifest has in this repository', async () => {
+    const { registry } = createWorld()
+    const subject = await pushImage(registry, repo, 'v1')
+    const names = { subject: { mediaType: ociManifest, digest: subject.digest, size: subject.bytes.length } }
+    const docker = 'application/vnd.docker.distribution.manifest.v2+json'
+    const bytes = imageOf('config', [], { ...names, mediaType: undefined })
+    const put = (mediaType: string) =>
+      registry.manifests.put(repo, { reference: parseReference('s'), tags: [], mediaType, bytes, by: 'test' })
+    const types: string[] = []
+    for (const mediaType of [ociManifest, docker]) {
+      await put(mediaType)
+      types.push((await registry.manifests.get(repo, parseReference('s'))).mediaType)
+      const { items } = await registry.referrers.list(repo, subject.digest, { limit: 10 })
+      types.push(...items.map((each) => each.mediaType))
+    }
+    assert.deepEqual(types, [ociManifest, ociManifest, docker, docker])
   })
 
   it('of an unknown manifest are none', async () => {

@@ -1,11 +1,25 @@
 /** However large a body: two mebibytes per writer, two buffers per copy. */
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { createQuickCalls } from './faulty-calls.ts'
+import { keySpace } from '../../src/registry/layout.ts'
+import { createMemoryDriver } from '../../src/storage/memory.ts'
 import { createFolder, type Folder, openFolder } from './folder.ts'
 
 const mebibyte = 1024 * 1024
+
+describe('the memory store', () => {
+  it('says that it is full while a body arrives, not when it has swallowed all of it', async () => {
+    const driver = createMemoryDriver({ keySpace, now: Date.now, createId: randomUUID, maxBytes: mebibyte })
+    const writer = await driver.writeStream('data/a/b')
+    assert.equal(writer.write(Buffer.alloc(mebibyte)), undefined)
+    await assert.rejects(Promise.resolve(writer.write(Buffer.alloc(1))), { reason: 'full' })
+    await writer.discard()
+    await driver.write('data/a/c', Buffer.alloc(mebibyte))
+  })
+})
 
 describe('memory of a body', () => {
   let folder: Folder

@@ -31,9 +31,9 @@ export async function getManifest(
   ctx.body = bytes
 }
 
-/** `Content-Type` without parameters; undefined when there is none. RFC 9110 §8.3.1. */
+/** `Content-Type` without parameters; undefined when there is none. Its letters have no case. RFC 9110 §8.3.1. */
 function mediaTypeOf(contentType: string | undefined): string | undefined {
-  const mediaType = contentType?.split(';', 1)[0]?.trim()
+  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase()
   return mediaType === '' ? undefined : mediaType
 }
 

@@ -62,7 +62,11 @@ async function make(disk: Disk): Promise<void> {
   const { calls, paths, ballastBytes } = disk
   // Twice: making it must not be what fills the disk.
   if ((await calls.freeBytes(paths.root)) < 2 * ballastBytes) {
-    throw new StorageError('full', `less than ${2 * ballastBytes} bytes are free, and deletes need a part of them`)
+    const mebibytes = Math.ceil((2 * ballastBytes) / 1024 / 1024)
+    throw new StorageError(
+      'full',
+      `the disk of ${paths.root} has less than ${mebibytes} MiB free, twice the ballast that is kept so that deleting works: free some, or make the ballast smaller (storage.filesystem.ballastBytes)`,
+    )
   }
   const path = await fillTemporary(disk, 'power loss', async (file) => {
     const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, ballastBytes))
