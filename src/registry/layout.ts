@@ -3,8 +3,9 @@
  * the values under the keys contain.
  *
  *     berth                              format marker
+ *     scrub                              how far the scheduled scrub is, and when it ended
  *     data/<id>/<segment>                bytes of one request body, `<offset>-<random>`; written once, never changed
- *     data/<id>/!<attempt>               mark: somebody wants to delete these bytes
+ *     data/<id>/!<attempt>               mark: somebody wants to delete these bytes (`!damaged-…`: a scrub found them damaged)
  *     data/<id>/~<repo>                  renewal: the link of this repository is as young as this key
  *     uploads/<id>/session               upload session
  *     uploads/<id>/<offset>              claim: the request body that starts here (16 digits)
@@ -40,7 +41,7 @@ import {
 
 /** Which keys exist; handed to the driver when it is opened. */
 export const keySpace: KeySpace = {
-  singles: ['berth'],
+  singles: ['berth', 'scrub'],
   plain: ['auth/', 'data/', 'garbage/', 'named/', 'pushes/', 'scratch/', 'uploads/'],
   records: [
     { prefix: 'blobs/', depth: 5, fixed: 3 },
@@ -50,6 +51,7 @@ export const keySpace: KeySpace = {
 }
 
 export const formatKey = 'berth'
+export const scrubKey = 'scrub'
 
 // ---- data
 

@@ -62,6 +62,11 @@ async function lookAtBytes({ driver, limits }: Context, link: LinkRecord, cancel
   }
 }
 
+/** Whether every byte of the link is there, marked or not: whoever reads does not ask for marks. */
+export async function hasBytes(context: Context, link: LinkRecord, cancel: Cancel): Promise<boolean> {
+  return (await lookAtBytes(context, link, cancel)).bytes
+}
+
 /**
  * When the link was renewed last, if it needed to be: by this machine's clock, which decides nothing but whether to ask. Asked before the look that
  * counts, because a renewal that appears after it may have come too late for a collector.

@@ -89,12 +89,25 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-function damaged(what: string): Error {
-  return new Error(`damaged record: ${what}`)
+/** A record that is there and cannot be read. */
+export class DamagedRecordError extends Error {
+  override readonly name = 'DamagedRecordError'
+}
+
+function damaged(what: string, options?: ErrorOptions): DamagedRecordError {
+  return new DamagedRecordError(`damaged record: ${what}`, options)
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw damaged('not JSON', { cause: error })
+  }
 }
 
 function parseFields(bytes: Buffer): Fields {
-  const value: unknown = JSON.parse(bytes.toString('utf8'))
+  const value = parseJson(bytes)
   if (!isFields(value)) throw damaged('not an object')
   return value
 }

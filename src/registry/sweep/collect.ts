@@ -79,7 +79,7 @@ async function hasYoungRenewal(
 }
 
 /** What each candidate is needed for at this moment; `undefined` in the map's place means not at all. */
-async function lookAtUses(
+export async function lookAtUses(
   sweep: SweepContext,
   candidates: readonly Candidate[],
   cancel: Cancel,

@@ -1,0 +1,123 @@
+/**
+ * Goes through the blobs: each digest once, and each of its uploads once, however many repositories share it. Finds bytes that are damaged or gone, and
+ * blobs that nothing names and the sweep has lost sight of.
+ */
+import type { Digest } from '../../oci/digest.ts'
+import { OciError } from '../../oci/errors.ts'
+import { type Cancel } from '../../storage/driver.ts'
+import { mapConcurrently } from '../concurrently.ts'
+import { noteGarbage } from '../garbage.ts'
+import { linksPrefix, uploadPrefix } from '../layout.ts'
+import { DamagedRecordError, type LinkRecord } from '../records.ts'
+import { type Candidate, lookAtUses } from '../sweep/collect.ts'
+import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
+import { verifyBlob } from './damage.ts'
+import { findPendingBlobs } from './pending.ts'
+import { settleUnreadable } from './stored.ts'
+import { walkLinks } from './walk-links.ts'
+
+/** A digest with what its links say: most often all the same. */
+export interface Blob {
+  readonly digest: Digest
+  /** By the text of the record. */
+  readonly variants: Map<string, LinkRecord>
+  /** The last link of it, in byte order. */
+  lastKey: string
+}
+
+/** Blobs that are read at the same time: enough to keep a disk busy, too few to be in the way. */
+const parallelBlobs = 4
+
+async function* groupByDigest(scrub: ScrubContext, after: string, cancel: Cancel): AsyncGenerator<Blob> {
+  let blob: Blob | undefined
+  for await (const walked of walkLinks(scrub, after, cancel)) {
+    if (walked.kind === 'unknown') scrub.tell({ kind: 'unknown', key: walked.key, outcome: 'found' })
+    if (walked.kind === 'unreadable') await settleUnreadable(scrub, walked.key, walked, 'remove', cancel)
+    if (walked.kind !== 'link') continue
+    const { digest, key, record, text } = walked.link
+    if (blob?.digest !== digest) {
+      if (blob !== undefined) yield blob
+      blob = { digest, variants: new Map(), lastKey: key }
+    }
+    blob.variants.set(text, record)
+    blob.lastKey = key
+  }
+  if (blob !== undefined) yield blob
+}
+
+async function* batchesOf<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  let batch: T[] = []
+  for await (const item of items) {
+    batch.push(item)
+    if (batch.length < batchSize) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** Those that nothing needs at this moment; none where a manifest that may name them cannot be read. */
+async function pickUnused(
+  scrub: ScrubContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): Promise<readonly Candidate[]> {
+  try {
+    const uses = await lookAtUses(scrub.sweep, candidates, cancel)
+    return candidates.filter((each) => {
+      const found = uses.get(each)
+      return found !== undefined && found.verdict === undefined && found.uses.length > 0
+    })
+  } catch (error) {
+    if (error instanceof DamagedRecordError || error instanceof OciError) return []
+    throw error
+  }
+}
+
+/** An upload that ended leads the sweep to its bytes, and so does a garbage entry. */
+async function withoutPending(
+  scrub: ScrubContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): Promise<readonly Candidate[]> {
+  const pending = await findPendingBlobs(scrub, new Set(candidates.flatMap(({ digests }) => [...digests])), cancel)
+  const left: Candidate[] = []
+  for (const each of candidates) {
+    if ([...each.digests].some((digest) => pending.has(digest))) continue
+    const { entries } = await scrub.driver.list(uploadPrefix(each.id), { ...cancel, limit: 1 })
+    if (entries.length === 0) left.push(each)
+  }
+  return left
+}
+
+/** The sweep is told of what it lost sight of; it removes it by its own rules, if it is unused still. */
+async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: Cancel): Promise<void> {
+  const candidates = blobs.flatMap(({ digest, variants }) =>
+    [...new Set([...variants.values()].map(({ id }) => id))].map((id) => ({ id, digests: new Set([digest]) })),
+  )
+  const suspects = await withoutPending(scrub, await pickUnused(scrub, candidates, cancel), cancel)
+  if (suspects.length === 0) return
+  // Looked at again: what was pending may have been on its way when the entries were read.
+  for (const { digests } of await pickUnused(scrub, suspects, cancel)) {
+    if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...digests] }, cancel)
+    for (const digest of digests) {
+      scrub.tell({ kind: 'unused', key: linksPrefix(digest), digest, outcome: repairOutcome(scrub) })
+    }
+  }
+}
+
+/** Goes through all blobs behind a key. */
+export async function scrubBlobs(scrub: ScrubContext, after: string, cancel: Cancel): Promise<void> {
+  for await (const blobs of batchesOf(groupByDigest(scrub, after, cancel))) {
+    await findUnused(scrub, blobs, cancel)
+    const done = new Set<Blob>()
+    let reached = 0
+    await mapConcurrently(blobs, parallelBlobs, async (blob) => {
+      await verifyBlob(scrub, blob, cancel)
+      done.add(blob)
+      // Several are under way: the position moves when all before it are done.
+      for (let next = blobs[reached]; next !== undefined && done.has(next); next = blobs[++reached])
+        scrub.reach(next.lastKey)
+    })
+  }
+}

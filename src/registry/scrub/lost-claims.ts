@@ -1,0 +1,66 @@
+/**
+ * Claims that cannot be read, as power loss may leave them. A claim says as which digest its bytes may be linked, and the sweep must not end the upload
+ * without knowing that: so the digests are found from the links, and written beside it, before the claim goes.
+ */
+import type { Digest } from '../../oci/digest.ts'
+import { listAll } from '../../storage/list-all.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import { closedAsKey, kindOfUploadKey, sessionKey, uploadPrefix } from '../layout.ts'
+import { mayRepair, type ScrubContext } from './context.ts'
+import { walkLinks } from './walk-links.ts'
+
+/** The claims that cannot be read, by upload. */
+export type LostClaims = Map<string, readonly string[]>
+
+/** Ends the upload as far as that publishes nothing any more; false while a copy of it may still land. */
+async function close({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<boolean> {
+  let wasOpen = (await driver.remove(sessionKey(id), cancel)) === 'removed'
+  for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
+    if (kindOfUploadKey(key) !== 'close') continue
+    await driver.remove(key, cancel)
+    wasOpen = true
+  }
+  return driver.promotion === 'move' || !wasOpen
+}
+
+/** The digests as which these bytes are linked; `undefined` while a link cannot be read: it may name any of them. */
+async function findDigests(
+  scrub: ScrubContext,
+  ids: ReadonlySet<string>,
+  cancel: Cancel,
+): Promise<ReadonlyMap<string, ReadonlySet<Digest>> | undefined> {
+  const found = new Map<string, Set<Digest>>()
+  for await (const walked of walkLinks(scrub, 'blobs/', cancel)) {
+    if (walked.kind === 'unreadable') return undefined
+    if (walked.kind !== 'link' || !ids.has(walked.link.record.id)) continue
+    const { digest, record } = walked.link
+    found.set(record.id, (found.get(record.id) ?? new Set()).add(digest))
+  }
+  return found
+}
+
+/** Settles lost claims; none is likely, so all links of the store may be read for them. */
+export async function restoreDigests(scrub: ScrubContext, lost: LostClaims, cancel: Cancel): Promise<void> {
+  if (lost.size === 0) return
+  const { driver, tell } = scrub
+  const closed = new Set<string>()
+  if (mayRepair(scrub)) for (const id of lost.keys()) if (await close(scrub, id, cancel)) closed.add(id)
+  const found = closed.size === 0 ? undefined : await findDigests(scrub, closed, cancel)
+  for (const [id, claims] of lost) {
+    const isSettled = found !== undefined && closed.has(id)
+    if (isSettled) {
+      const digests = found.get(id) ?? new Set<Digest>()
+      for (const digest of digests) await driver.write(closedAsKey(id, digest), Buffer.alloc(0), cancel)
+      // What nobody links is not to be ended under the digests of its other claims alone: the bytes are looked at as all that nobody links.
+      const keys: string[] = []
+      for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) keys.push(key)
+      for (const key of digests.size === 0 ? keys : claims) await driver.remove(key, cancel)
+    }
+    tell({
+      kind: 'unreadable',
+      key: claims[0] ?? uploadPrefix(id),
+      detail: 'a claim of an upload',
+      outcome: isSettled ? 'repaired' : 'found',
+    })
+  }
+}

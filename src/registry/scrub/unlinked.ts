@@ -1,0 +1,91 @@
+/**
+ * Settles ids that no link seems to name. A mark first, then a look through all links: a link that was written before the mark is seen, and who writes one
+ * after it sees the mark (DESIGN: handshake). Uploads are looked at before links, because one becomes the other.
+ */
+import { listAll } from '../../storage/list-all.ts'
+import type { Cancel } from '../../storage/driver.ts'
+import { mapConcurrently } from '../concurrently.ts'
+import { dataMarkKey, dataPrefix, isDataMark, isRenewal, uploadPrefix } from '../layout.ts'
+import { type Finding, mayRepair, type ScrubContext } from './context.ts'
+import type { Bytes } from './data.ts'
+import { walkLinks } from './walk-links.ts'
+
+function isDeletable(scrub: ScrubContext, { isDamaged }: Bytes): boolean {
+  return isDamaged ? scrub.mode === 'delete damaged' : mayRepair(scrub)
+}
+
+/** Those that have no upload and no link; `isCertain` is false while a link cannot be read: it may name any of them. */
+async function lookAgain(
+  scrub: ScrubContext,
+  suspects: readonly Bytes[],
+  cancel: Cancel,
+): Promise<{ readonly unlinked: ReadonlyMap<string, Bytes>; readonly isCertain: boolean }> {
+  const unlinked = new Map<string, Bytes>()
+  await mapConcurrently(suspects, scrub.limits.maxParallelCalls, async (bytes) => {
+    const { entries } = await scrub.driver.list(uploadPrefix(bytes.id), { ...cancel, limit: 1 })
+    if (entries.length === 0) unlinked.set(bytes.id, bytes)
+  })
+  let isCertain = true
+  for await (const walked of walkLinks(scrub, 'blobs/', cancel)) {
+    if (walked.kind === 'link') unlinked.delete(walked.link.record.id)
+    else if (walked.kind === 'unreadable') isCertain = false
+  }
+  return { unlinked, isCertain }
+}
+
+/** Bytes first, then all marks and renewals: who renews after this finds the bytes gone. */
+async function deleteBytes({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<void> {
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (!isDataMark(key) && !isRenewal(key)) await driver.remove(key, cancel)
+  }
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) await driver.remove(key, cancel)
+}
+
+async function sizeOf({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<number> {
+  let bytes = 0
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (isDataMark(key) || isRenewal(key)) continue
+    const stat = await driver.stat(key, cancel)
+    bytes += stat?.size ?? 0
+  }
+  return bytes
+}
+
+async function settle(
+  scrub: ScrubContext,
+  bytes: Bytes,
+  fate: 'delete' | 'leave',
+  cancel: Cancel,
+): Promise<Finding['outcome']> {
+  const { id, isDamaged } = bytes
+  const detail = `${await sizeOf(scrub, id, cancel)} bytes`
+  if (fate === 'delete') await deleteBytes(scrub, id, cancel)
+  const done = isDamaged ? 'deleted' : 'repaired'
+  const outcome = fate === 'delete' ? done : 'found'
+  scrub.tell({ kind: isDamaged ? 'kept' : 'orphan', key: dataPrefix(id), detail, outcome })
+  return outcome
+}
+
+/** Looks again at what seemed to be unlinked, tells of what is, and deletes it where the mode says so. */
+export async function settleUnlinked(scrub: ScrubContext, suspects: readonly Bytes[], cancel: Cancel): Promise<void> {
+  if (suspects.length === 0) return
+  const { driver, createId, limits } = scrub
+  const marks = new Map(
+    suspects
+      .filter((each) => isDeletable(scrub, each))
+      .map((each) => [each, dataMarkKey(each.id, createId())] as const),
+  )
+  try {
+    await mapConcurrently([...marks.values()], limits.maxParallelCalls, (mark) =>
+      driver.write(mark, Buffer.alloc(0), { ...cancel, reserve: true, durable: false }),
+    )
+    const { unlinked, isCertain } = await lookAgain(scrub, suspects, cancel)
+    for (const bytes of unlinked.values()) {
+      const fate = isCertain && marks.has(bytes) ? 'delete' : 'leave'
+      if ((await settle(scrub, bytes, fate, cancel)) !== 'found') marks.delete(bytes)
+    }
+  } finally {
+    // Our own marks go with us, also when we were told to stop; what was deleted took its mark along.
+    await mapConcurrently([...marks.values()], limits.maxParallelCalls, (mark) => driver.remove(mark))
+  }
+}
