@@ -191,4 +191,34 @@ export const mutants: readonly Mutant[] = [
     },
     scenarios: ['DELETE of M, killed before its tag is gone'],
   },
+  {
+    name: 'a scrub: the mark on what nobody seems to link',
+    change: {
+      file: 'scrub/unlinked.ts',
+      apply: replace(
+        'driver.write(mark, Buffer.alloc(0), { ...cancel, reserve: true, durable: false }),',
+        'Promise.resolve(mark),',
+      ),
+    },
+    scenarios: ['scrub of what nobody links'],
+  },
+  {
+    name: 'a scrub: the second look at what nobody seems to link',
+    change: {
+      file: 'scrub/unlinked.ts',
+      apply: replace(
+        "if (walked.kind === 'link') unlinked.delete(walked.link.record.id)",
+        "if (walked.kind === 'link') continue",
+      ),
+    },
+    scenarios: ['scrub of what nobody links'],
+  },
+  {
+    name: 'a scrub: the mark on damaged bytes',
+    change: {
+      file: 'scrub/damage.ts',
+      apply: replace("if (found.what === 'bytes') {", "if (found.what === 'bytes' && id === '') {"),
+    },
+    scenarios: ['scrub of a damaged blob'],
+  },
 ]

@@ -3,7 +3,8 @@ import { blobs } from './scenarios/blobs.ts'
 import { deletes } from './scenarios/deletes.ts'
 import { manifests } from './scenarios/manifests.ts'
 import type { Scenario } from './scenarios/preparation.ts'
+import { scrubs } from './scenarios/scrubs.ts'
 import { slowCopies } from './scenarios/slow-copies.ts'
 import { uploads } from './scenarios/uploads.ts'
 
-export const scenarios: readonly Scenario[] = [...blobs, ...manifests, ...deletes, ...uploads, ...slowCopies]
+export const scenarios: readonly Scenario[] = [...blobs, ...manifests, ...deletes, ...uploads, ...slowCopies, ...scrubs]

@@ -7,6 +7,7 @@ import { keySpace } from '../../src/registry/layout.ts'
 import { createLocalRegistry } from '../../src/registry/local.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { createSweepParts, type SweepParts } from './sweep-parts.ts'
+import { createScrub, type Scrub } from '../../src/registry/scrub/scrub.ts'
 import type { Driver } from '../../src/storage/driver.ts'
 import { createMemoryDriver } from '../../src/storage/memory.ts'
 import { type Chooser, createRandom, type Option } from './choices.ts'
@@ -39,6 +40,7 @@ export const sweepLimits = {
 export interface Process {
   readonly registry: Registry
   readonly sweep: SweepParts
+  readonly scrub: Scrub
   /** The store's clock now. */
   readonly now: () => number
 }
@@ -152,8 +154,10 @@ export function createSimulation(options: SimulationOptions): Simulation {
 
   function createProcess(driver: Driver, sleep: Context['sleep']): Process {
     const context: Context = { driver, limits, createId, now: () => clock.now, sleep }
-    const sweep = createSweepParts({ ...context, sweepLimits, monotonicMs: () => clock.now })
-    return { registry: createLocalRegistry(context), sweep, now: () => clock.now }
+    const dependencies = { ...context, sweepLimits, monotonicMs: () => clock.now }
+    const sweep = createSweepParts(dependencies)
+    const scrub = createScrub(dependencies)
+    return { registry: createLocalRegistry(context), sweep, scrub, now: () => clock.now }
   }
 
   /** What can happen next; the first is that whoever ran last goes on. */
