@@ -4,6 +4,7 @@ import { type Command, CommandError, exitCodes, type Surroundings } from './comm
 import { configCheck, configPrint } from './config.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
 import { gc } from './gc.ts'
+import { scrub } from './scrub.ts'
 import { serve } from './serve.ts'
 import { sweeperCommand } from './sweeper.ts'
 import { versionCommand } from './version.ts'
@@ -22,6 +23,7 @@ const helpCommand: Command = {
 export const commands: readonly Command[] = [
   serve,
   gc,
+  scrub,
   sweeperCommand,
   configCheck,
   configPrint,

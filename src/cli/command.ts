@@ -7,6 +7,7 @@ export const exitCodes = {
   failed: { code: 1, meaning: 'it failed; the last line says why' },
   refused: { code: 2, meaning: 'the command line or the configuration is wrong; nothing was started' },
   cannotStart: { code: 3, meaning: 'a port is taken, or the store cannot be used' },
+  found: { code: 4, meaning: 'it went through everything, and something is not as it should be; it says what' },
 } as const
 
 export type Outcome = keyof typeof exitCodes

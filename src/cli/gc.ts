@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import { type SweepCounts, type SweepPhase } from '../registry/sweep/context.ts'
-import { createSweep, type Sweep } from '../registry/sweep/sweep.ts'
+import { createSweep, type Sweep, type SweepDependencies } from '../registry/sweep/sweep.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { type Command, CommandError, configOption } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { openStore, type Store } from './open-store.ts'
 import { createProgress } from './progress.ts'
 
-/** The sweep of a store, as the configuration has its times. */
-export function createConfiguredSweep({ registry, sweep }: Config, { driver }: Store): Sweep {
-  return createSweep({
+/** What a sweep and a scrub of a store work with, as the configuration has their times. */
+export function configureSweep({ registry, sweep }: Config, { driver }: Store): SweepDependencies {
+  return {
     driver,
     limits: registry,
     sweepLimits: sweep,
@@ -20,7 +20,11 @@ export function createConfiguredSweep({ registry, sweep }: Config, { driver }: S
     now: Date.now,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }),
     monotonicMs: () => performance.now(),
-  })
+  }
+}
+
+export function createConfiguredSweep(config: Config, store: Store): Sweep {
+  return createSweep(configureSweep(config, store))
 }
 
 const phases: Readonly<Record<SweepPhase, string>> = {

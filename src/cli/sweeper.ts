@@ -1,5 +1,5 @@
 /**
- * Sweeping beside `berth serve`: in a process of its own, of low priority, so that no request waits for it. A store in memory cannot be shared
+ * Sweeping and scrubbing beside `berth serve`: in a process of its own, of low priority, so that no request waits for it. A store in memory cannot be shared
  * and is swept in the server's process.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,8 @@ import { type Command, configOption, type Given, type Surroundings } from './com
 import { loadGivenConfig } from './config.ts'
 import { createConfiguredSweep } from './gc.ts'
 import { openStore, type Store } from './open-store.ts'
+import { configureScrubs } from './scrub.ts'
+import { isScrubRun, recordScrub, type ScrubRun, scrubRepeatedly } from './scrub-loop.ts'
 import { type SweepRun, sweepRepeatedly } from './sweep-loop.ts'
 
 /** How long to wait before a sweeper that died is started again, in ms; doubled each time up to the interval. */
@@ -28,6 +30,19 @@ function runLoop(config: Config, store: Store, onRun: (run: SweepRun) => void, s
   return sweepRepeatedly(loop, signal)
 }
 
+/** Sweeps and scrubs, whichever is configured. */
+async function runLoops(
+  config: Config,
+  store: Store,
+  onRun: (run: SweepRun | ScrubRun) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all([
+    config.sweep.enabled && runLoop(config, store, onRun, signal),
+    config.scrub.enabled && scrubRepeatedly(configureScrubs(config, store, onRun), signal),
+  ])
+}
+
 /** The process beside the server; it tells its parent of every run and ends with it. */
 export const sweeperCommand: Command = {
   name: 'sweeper',
@@ -43,7 +58,7 @@ export const sweeperCommand: Command = {
     surroundings.lowerPriority()
     const store = await openStore(config, log)
     try {
-      await runLoop(config, store, (run) => surroundings.parent.tell(run), stop.signal)
+      await runLoops(config, store, (run) => surroundings.parent.tell(run), stop.signal)
     } finally {
       forget()
       await store.driver.close()
@@ -76,14 +91,17 @@ interface Sweeping {
 /** Sweeps until the signal; resolves when nothing of it runs any more. */
 export async function keepSweeping(sweeping: Sweeping, signal: AbortSignal): Promise<void> {
   const { config, given, store, surroundings, log, metrics } = sweeping
-  if (!config.sweep.enabled) return
-  const onRun = (run: SweepRun): void => recordRun(run, log, metrics)
-  if (config.storage.kind === 'memory') return runLoop(config, store, onRun, signal)
+  if (!config.sweep.enabled && !config.scrub.enabled) return
+  const onRun = (run: unknown): void => {
+    if (isScrubRun(run)) recordScrub(run, log, metrics)
+    else if (isRun(run)) recordRun(run, log, metrics)
+  }
+  if (config.storage.kind === 'memory') return runLoops(config, store, onRun, signal)
   const file = given.options.get('config')
   const args = ['sweeper', ...(file === undefined ? [] : ['--config', file])]
   let pauseMs = firstRestartMs
   while (!signal.aborted) {
-    const reason = await surroundings.runBeside(args, (message) => void (isRun(message) && onRun(message)), signal)
+    const reason = await surroundings.runBeside(args, onRun, signal)
     if (signal.aborted) return
     log.error('the sweeper ended; it is started again', { reason, afterMs: pauseMs })
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined)

@@ -4,6 +4,7 @@
  * there the value says its unit: `bodyIdleTimeoutMs` is written `bodyIdleTimeout: 60s`.
  */
 import type * as v from 'valibot'
+import { scrub } from './scrub-section.ts'
 import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
 
 const http = section('The registry itself: where it listens and what it takes from a client.', {
@@ -261,7 +262,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
 })
 
 /** The whole file. */
-export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry, sweep })
+export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry, sweep, scrub })
 
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T
 

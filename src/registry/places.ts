@@ -5,7 +5,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
-import { readDigest, readName } from './key-text.ts'
+import { lastSegment, readDigest, readName } from './key-text.ts'
 import {
   kindOfUploadKey,
   linkKey,
@@ -30,7 +30,8 @@ export type Place =
   | { readonly kind: 'push entry'; readonly entry: 'manifest' | 'tag' | 'over'; readonly repository: RepositoryName }
   | { readonly kind: 'manifest'; readonly repository: RepositoryName; readonly digest: Digest }
   | { readonly kind: 'tag'; readonly repository: RepositoryName; readonly tag: Tag }
-  | { readonly kind: 'hint'; readonly repository: RepositoryName; readonly digest: Digest }
+  /** `note`: what housekeeping or a cache remembers of a manifest, beside its hints. */
+  | { readonly kind: 'hint' | 'note'; readonly repository: RepositoryName; readonly digest: Digest }
   | {
       readonly kind: 'manifest mark'
       readonly repository: RepositoryName
@@ -61,6 +62,7 @@ function placeOfLink(key: string, algorithm: string, hex: string): Place | undef
 function placeOfName(key: string, repository: RepositoryName, digest: Digest): Place | undefined {
   const incarnation = parseManifestMark(key)
   if (incarnation !== undefined) return { kind: 'manifest mark', repository, digest, incarnation }
+  if (lastSegment(key).startsWith('~')) return { kind: 'note', repository, digest }
   return parseHintKey(key) === undefined ? undefined : { kind: 'hint', repository, digest }
 }
 

@@ -20,7 +20,18 @@ export type SweepSample =
   | { readonly outcome: 'done'; readonly seconds: number; readonly counts: object }
   | { readonly outcome: 'failed'; readonly seconds: number }
 
+/** One scrub that ended. */
+export type ScrubSample =
+  | {
+      readonly outcome: 'done'
+      readonly seconds: number
+      readonly counts: { readonly bytes: number; readonly found: Readonly<Record<string, number>> }
+    }
+  | { readonly outcome: 'failed'; readonly seconds: number }
+
 export interface Metrics {
+  /** Counts a scrub. */
+  recordScrub(sample: ScrubSample): void
   /** Counts a run of the sweep. */
   recordSweep(sample: SweepSample): void
   /** Counts a request that begins; `recordRequest` must follow. */
@@ -84,6 +95,7 @@ export function createMetrics(version: string): Metrics {
   const recordSweep = createSweepMetrics(registers)
   return {
     recordSweep,
+    recordScrub: createScrubMetrics(registers),
     startRequest: () => inFlight.inc(),
     recordRequest: (sample) => {
       const method = methods.has(sample.method) ? sample.method : 'other'
@@ -133,5 +145,33 @@ function createSweepMetrics(registers: Registry[]): Metrics['recordSweep'] {
       else if (name === 'waiting') waiting.set(count)
       else removed.inc({ kind: name }, count)
     }
+  }
+}
+
+function createScrubMetrics(registers: Registry[]): Metrics['recordScrub'] {
+  const runs = new Counter({
+    name: 'berth_scrub_runs_total',
+    help: 'Scrubs that ended, by outcome: done or failed.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const seconds = new Counter({ name: 'berth_scrub_seconds_total', help: 'Time that scrubs took.', registers })
+  const bytes = new Counter({
+    name: 'berth_scrub_read_bytes_total',
+    help: 'Bytes of blobs that scrubs have read.',
+    registers,
+  })
+  const findings = new Gauge({
+    name: 'berth_scrub_findings',
+    help: 'What the last scrub found, by kind: damaged, dangling, broken and so on; docs/operations.md explains them.',
+    labelNames: ['kind'],
+    registers,
+  })
+  return (sample) => {
+    runs.inc({ outcome: sample.outcome })
+    seconds.inc(sample.seconds)
+    if (sample.outcome === 'failed') return
+    bytes.inc(sample.counts.bytes)
+    for (const [kind, count] of Object.entries(sample.counts.found)) findings.set({ kind }, count)
   }
 }

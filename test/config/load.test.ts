@@ -134,7 +134,7 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
     'a list as the file',
     '- http',
     {},
-    /the file must be a section of options: http, pulse, log, storage, registry, sweep$/,
+    /the file must be a section of options: http, pulse, log, storage, registry, sweep, scrub$/,
   ],
   [
     'a word that is not offered',

@@ -35,6 +35,7 @@ const keys: Readonly<Record<string, object>> = {
     digest,
     incarnation: 'p',
   },
+  [`${layout.namedPrefix(repository, digest)}~.untagged`]: { kind: 'note', repository, digest },
   [layout.garbageKey('r')]: { kind: 'garbage' },
   'scratch/r': { kind: 'scratch' },
 }

@@ -73,7 +73,7 @@ export async function scrubNamed(scrub: ScrubContext, after: string, cancel: Can
       if (place?.kind === 'hint' || place?.kind === 'manifest mark') {
         const { repository, digest } = place
         manifests.set(nameOf(place), { repository, digest })
-      } else scrub.tell({ kind: 'unknown', key, outcome: 'found' })
+      } else if (place?.kind !== 'note') scrub.tell({ kind: 'unknown', key, outcome: 'found' })
       if (place?.kind === 'manifest mark' && now - modified >= scrub.limits.leaseMs) {
         await checkMark(scrub, key, place, cancel)
       }

@@ -1,0 +1,154 @@
+/** `berth scrub`: reads everything in the store once, beside servers that run or not, and says what is not as it should be. */
+import type { Config } from '../config/schema.ts'
+import { parseSize } from '../config/units.ts'
+import { type Finding, type FindingKind, findingKinds, type ScrubMode } from '../registry/scrub/context.ts'
+import { createScrub, isPosition, type ScrubCounts } from '../registry/scrub/scrub.ts'
+import { StorageError } from '../storage/driver.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
+import { loadGivenConfig } from './config.ts'
+import { configureSweep } from './gc.ts'
+import { openStore, type Store } from './open-store.ts'
+import { createProgress } from './progress.ts'
+import type { ScrubLoop } from './scrub-loop.ts'
+
+interface Asked {
+  readonly mode: ScrubMode
+  readonly bytesPerSecond: number
+  readonly from: string | undefined
+}
+
+function readAsked({ options }: Given, { scrub }: Config): Asked {
+  const mode = options.has('delete-damaged') ? 'delete damaged' : options.has('repair') ? 'repair' : 'look'
+  const rate = options.get('rate')
+  const bytesPerSecond = rate === undefined ? scrub.rateBytes : parseSize(rate)
+  if (bytesPerSecond === undefined || bytesPerSecond === 0) {
+    throw new CommandError('refused', `--rate takes a size, like 50MiB, not ${JSON.stringify(rate)}`)
+  }
+  const from = options.get('from')
+  if (from !== undefined && !isPosition(from)) {
+    throw new CommandError('refused', `--from takes a position that a scrub has printed, not ${JSON.stringify(from)}`)
+  }
+  return { mode, bytesPerSecond, from }
+}
+
+const kindWidth = Math.max(...Object.keys(findingKinds).map((kind) => kind.length))
+
+/** A finding on one line. */
+export function renderFinding({ kind, key, repository, digest, detail, outcome }: Finding): string {
+  const where = [repository, digest].filter((part) => part !== undefined).join('@')
+  const words = [where, key, detail === undefined ? undefined : `(${detail})`].filter((part) => part && part !== '')
+  return `${kind.padEnd(kindWidth)}  ${outcome.padEnd('repaired'.length)}  ${words.join('  ')}\n`
+}
+
+function isKind(kind: string): kind is FindingKind {
+  return Object.hasOwn(findingKinds, kind)
+}
+
+function countFindings({ found }: ScrubCounts): number {
+  return Object.values(found).reduce((sum, count) => sum + count, 0)
+}
+
+/** What a run found, one kind a line. */
+export function renderScrubCounts(counts: ScrubCounts): string {
+  const lines = Object.entries(counts.found).flatMap(([kind, count]) =>
+    count > 0 && isKind(kind) ? [`  ${count.toLocaleString('en').padStart(7)}  ${kind}: ${findingKinds[kind]}`] : [],
+  )
+  const title = `Read ${counts.bytes.toLocaleString('en')} bytes of blobs.`
+  return `${[title, ...(lines.length === 0 ? ['Everything is as it should be.'] : lines)].join('\n')}\n`
+}
+
+/** How a run is told: to a person, or in lines of JSON. */
+function createTeller(given: Given, surroundings: Surroundings) {
+  const { out } = surroundings
+  const progress = createProgress(surroundings)
+  if (given.options.has('json')) {
+    return {
+      progress,
+      finding: (finding: Finding) => out(`${JSON.stringify({ type: 'finding', ...finding })}\n`),
+      end: (counts: ScrubCounts) => out(`${JSON.stringify({ type: 'end', ...counts })}\n`),
+    }
+  }
+  return {
+    progress,
+    finding(finding: Finding) {
+      progress.clear()
+      out(renderFinding(finding))
+    },
+    end: (counts: ScrubCounts) => out(renderScrubCounts(counts)),
+  }
+}
+
+async function runScrub(
+  given: Given,
+  surroundings: Surroundings,
+  config: Config,
+  teller: ReturnType<typeof createTeller>,
+): Promise<ScrubCounts> {
+  const { mode, bytesPerSecond, from } = readAsked(given, config)
+  const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
+  const store = await openStore(config, log)
+  const stop = new AbortController()
+  const forget = surroundings.onStop(() => stop.abort())
+  let position = from
+  try {
+    return await createScrub(configureSweep(config, store)).run(mode, {
+      signal: stop.signal,
+      bytesPerSecond,
+      from,
+      onFinding: teller.finding,
+      report: (what, fraction, reached) => {
+        position = reached
+        teller.progress.show(what, fraction)
+      },
+    })
+  } catch (error) {
+    if (!stop.signal.aborted && !(error instanceof StorageError)) throw error
+    const reason = stop.signal.aborted ? 'stopped' : error instanceof Error ? error.message : 'the store failed'
+    const next = position === undefined ? 'nothing is done yet' : `go on with --from '${position}'`
+    throw new CommandError('failed', `${reason}; ${next}`, { cause: error })
+  } finally {
+    teller.progress.clear()
+    forget()
+    await store.driver.close()
+  }
+}
+
+/** The scheduled scrubs of a store, as the configuration has their times. */
+export function configureScrubs(config: Config, store: Store, onRun: ScrubLoop['onRun']): ScrubLoop {
+  const { driver } = store
+  const dependencies = configureSweep(config, store)
+  const { intervalMs, rateBytes } = config.scrub
+  return { ...dependencies, driver, scrub: createScrub(dependencies), intervalMs, bytesPerSecond: rateBytes, onRun }
+}
+
+export const scrub: Command = {
+  name: 'scrub',
+  summary: 'read everything that is stored and report what is damaged or was left behind; servers go on meanwhile',
+  options: {
+    ...configOption,
+    repair: { reason: 'mend what is found; what is damaged is put aside, so that the next push of it brings it anew' },
+    'delete-damaged': { reason: 'do what --repair does, and delete what is damaged' },
+    rate: { value: 'SIZE', reason: 'how much to read a second, like 50MiB; without it scrub.rateBytes' },
+    json: { reason: 'print a line of JSON for each finding, and one at the end' },
+    from: { value: 'POSITION', reason: 'go on where an earlier run was stopped; it has printed the position' },
+  },
+  run: async (given, surroundings) => {
+    const { config } = loadGivenConfig(given, surroundings)
+    if (config.storage.kind === 'memory') {
+      throw new CommandError(
+        'refused',
+        'a store in memory is gone with its server: storage.kind must name a store that lasts',
+      )
+    }
+    const teller = createTeller(given, surroundings)
+    const counts = await runScrub(given, surroundings, config, teller)
+    teller.end(counts)
+    const count = countFindings(counts)
+    if (count > 0)
+      throw new CommandError(
+        'found',
+        `${count.toLocaleString('en')} ${count === 1 ? 'thing is' : 'things are'} not as it should be`,
+      )
+  },
+}
