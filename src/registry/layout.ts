@@ -7,6 +7,7 @@
  *     data/<id>/<segment>                bytes of one request body, `<offset>-<random>`; written once, never changed
  *     data/<id>/!<attempt>               mark: somebody wants to delete these bytes (`!damaged-…`: a scrub found them damaged)
  *     data/<id>/~<repo>                  renewal: the link of this repository is as young as this key
+ *     data/<id>/~as                      the digests these bytes are linked as, once the claims that said so are gone
  *     uploads/<id>/session               upload session
  *     uploads/<id>/<offset>              claim: the request body that starts here (16 digits)
  *     uploads/<id>/as-<alg>-<hex>        a digest these bytes were closed under, where the claim does not say it
@@ -72,9 +73,14 @@ export function isDataMark(key: string): boolean {
   return lastSegment(key).startsWith('!')
 }
 
-/** Renewals sort behind all other keys of an id. */
-export function isRenewal(key: string): boolean {
+/** Whether a key of an id only says something of the bytes: renewals and digests. They sort behind the bytes and go with them. */
+export function isAboutData(key: string): boolean {
   return lastSegment(key).startsWith('~')
+}
+
+/** No renewal: a repository ends in `!`. */
+export function linkedAsKey(id: string): string {
+  return `data/${id}/~as`
 }
 
 export function renewalKey(id: string, repository: RepositoryName): string {

@@ -24,7 +24,7 @@ import {
 /** A place in the tree, with what its key says. */
 export type Place =
   | { readonly kind: 'single' | 'reserved' | 'garbage' | 'scratch' }
-  | { readonly kind: 'segment' | 'mark' | 'damage mark' | 'renewal'; readonly id: string }
+  | { readonly kind: 'segment' | 'mark' | 'damage mark' | 'renewal' | 'linked-as'; readonly id: string }
   | { readonly kind: 'session' | 'claim' | 'closed-as' | 'close'; readonly id: string }
   | { readonly kind: 'link'; readonly digest: Digest; readonly repository: RepositoryName }
   | { readonly kind: 'push entry'; readonly entry: 'manifest' | 'tag' | 'over'; readonly repository: RepositoryName }
@@ -43,6 +43,7 @@ export type Place =
 function placeOfData(id: string, name: string): Place | undefined {
   if (name.startsWith('!damaged-')) return { kind: 'damage mark', id }
   if (name.startsWith('!')) return { kind: 'mark', id }
+  if (name === '~as') return { kind: 'linked-as', id }
   if (name.startsWith('~')) return { kind: 'renewal', id }
   return /^[0-9]{16}-./.test(name) ? { kind: 'segment', id } : undefined
 }

@@ -17,6 +17,7 @@ const keys: Readonly<Record<string, object>> = {
   [layout.dataMarkKey('id', 'r')]: { kind: 'mark', id: 'id' },
   [layout.dataMarkKey('id', 'damaged-r')]: { kind: 'damage mark', id: 'id' },
   [layout.renewalKey('id', repository)]: { kind: 'renewal', id: 'id' },
+  [layout.linkedAsKey('id')]: { kind: 'linked-as', id: 'id' },
   [layout.sessionKey('id')]: { kind: 'session', id: 'id' },
   [layout.claimKey('id', 7)]: { kind: 'claim', id: 'id' },
   [layout.closedAsKey('id', digest)]: { kind: 'closed-as', id: 'id' },

@@ -5,7 +5,7 @@
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
-import { dataMarkKey, dataPrefix, isDataMark, isRenewal, uploadPrefix } from '../layout.ts'
+import { dataMarkKey, dataPrefix, isDataMark, isAboutData, uploadPrefix } from '../layout.ts'
 import { type Finding, mayRepair, type ScrubContext } from './context.ts'
 import type { Bytes } from './data.ts'
 import { walkLinks } from './walk-links.ts'
@@ -33,10 +33,10 @@ async function lookAgain(
   return { unlinked, isCertain }
 }
 
-/** Bytes first, then all marks and renewals: who renews after this finds the bytes gone. */
+/** Bytes first, then all marks and what was said of them: who renews after this finds the bytes gone. */
 async function deleteBytes({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<void> {
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (!isDataMark(key) && !isRenewal(key)) await driver.remove(key, cancel)
+    if (!isDataMark(key) && !isAboutData(key)) await driver.remove(key, cancel)
   }
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) await driver.remove(key, cancel)
 }
@@ -44,7 +44,7 @@ async function deleteBytes({ driver }: ScrubContext, id: string, cancel: Cancel)
 async function sizeOf({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<number> {
   let bytes = 0
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (isDataMark(key) || isRenewal(key)) continue
+    if (isDataMark(key) || isAboutData(key)) continue
     const stat = await driver.stat(key, cancel)
     bytes += stat?.size ?? 0
   }

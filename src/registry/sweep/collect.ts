@@ -12,13 +12,14 @@ import {
   dataMarkKey,
   dataPrefix,
   isDataMark,
-  isRenewal,
+  isAboutData,
+  linkedAsKey,
   linkKey,
   linksPrefix,
   parseLinkKey,
   renewalKey,
 } from '../layout.ts'
-import { decodeLink } from '../records.ts'
+import { decodeGarbage, decodeLink, encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
 import { findNamed } from './names.ts'
 
@@ -120,7 +121,7 @@ async function countOnly(
   seenSince.set(dataPrefix(id), 0)
   counts.blobs++
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (isDataMark(key) || isRenewal(key)) continue
+    if (isDataMark(key) || isAboutData(key)) continue
     // Not in one expression: other candidates add to the sum while this one waits.
     const stat = await driver.stat(key, cancel)
     counts.freedBytes += stat?.size ?? 0
@@ -138,7 +139,7 @@ async function deleteCandidate(
   const { driver, counts } = sweep
   let segments = 0
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (isDataMark(key) || isRenewal(key)) continue
+    if (isDataMark(key) || isAboutData(key)) continue
     const stat = await driver.stat(key, cancel)
     await driver.remove(key, cancel)
     counts.freedBytes += stat?.size ?? 0
@@ -148,6 +149,36 @@ async function deleteCandidate(
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) await driver.remove(key, cancel)
   for (const { key, version } of uses) await driver.remove(key, { ...cancel, ifUnchanged: version })
   if (segments > 0) counts.blobs++
+}
+
+/** A candidate with all digests its bytes may be linked as. Read after the claims were: who removes those has written this before. */
+async function addKeptDigests(
+  { driver }: SweepContext,
+  { id, digests }: Candidate,
+  cancel: Cancel,
+): Promise<Candidate> {
+  const kept = await driver.read(linkedAsKey(id), cancel)
+  return kept === undefined
+    ? { id, digests }
+    : { id, digests: digests.union(new Set(decodeGarbage(kept.bytes).digests)) }
+}
+
+/**
+ * Keeps the digests under which bytes are linked beside them, before the claims that said so go. Another sweep may see only some of the claims, or
+ * none: without this it would look for links in the wrong place, find none and delete what is needed. False when no link is there any more: then the
+ * claims must stay until the bytes are gone.
+ */
+export async function keepDigests(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<boolean> {
+  const { driver } = sweep
+  const { uses } = await lookAtLinks(sweep, await addKeptDigests(sweep, candidate, cancel), cancel)
+  const digests = [...new Set(uses.map(({ digest }) => digest))]
+  if (digests.length === 0) return false
+  const key = linkedAsKey(candidate.id)
+  await driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
+  // Collected meanwhile, all keys of the id were removed: this one must not stay.
+  const { entries } = await driver.list(dataPrefix(candidate.id), { ...cancel, limit: 1 })
+  if (entries[0]?.key === key) await driver.remove(key, cancel)
+  return true
 }
 
 /** Whether there is anything of an id at all: an upload that never got a byte has nothing to collect. */
@@ -180,10 +211,13 @@ async function markAndDelete(
 /** Collects what is not needed; tells of each id what became of it. In `look` mode `gone` means that it would be. */
 export async function collect(
   sweep: SweepContext,
-  candidates: readonly Candidate[],
+  found: readonly Candidate[],
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
+  const candidates = await mapConcurrently(found, sweep.limits.maxParallelCalls, (each) =>
+    addKeptDigests(sweep, each, cancel),
+  )
   const first = await lookAtUses(sweep, candidates, cancel)
   const unused: Candidate[] = []
   for (const [candidate, { verdict, uses }] of first) {

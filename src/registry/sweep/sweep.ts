@@ -34,12 +34,14 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
     maxSize: maxRememberedDigests,
     sizeCalculation: (blobs) => blobs.length + 1,
   })
-  const swept = new LRUCache<string, number>({ max: maxSeen })
+  // By size and not by `max`, which would allocate all of it at once: 10 ms.
+  const createSeen = (): LRUCache<string, number> => new LRUCache({ maxSize: maxSeen, sizeCalculation: () => 1 })
+  const swept = createSeen()
   return {
     async run(mode, { report = () => undefined, ...cancel } = {}) {
       const counts = createCounts()
       // A run that only looks remembers what it has counted, and nothing beyond itself.
-      const seenSince = mode === 'sweep' ? swept : new LRUCache<string, number>({ max: maxSeen })
+      const seenSince = mode === 'sweep' ? swept : createSeen()
       const sweep: SweepContext = { ...dependencies, counts, mode, contents, seenSince, report }
       report('pushes', 0)
       await takeBackPushes(sweep, cancel)

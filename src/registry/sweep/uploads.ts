@@ -8,7 +8,7 @@ import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { kindOfUploadKey, parseClosedAsKey, sessionKey, uploadIdOf, uploadPrefix, uploadsPrefix } from '../layout.ts'
 import { decodeClaim } from '../records.ts'
-import { type Candidate, collect, type Verdict } from './collect.ts'
+import { type Candidate, collect, keepDigests, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
 
@@ -68,6 +68,10 @@ export async function endUploads(
   )
   for (const [id, verdict] of collected) verdicts.set(id, verdict)
   if (mode === 'look') return verdicts
+  const named = settled.filter(({ candidate, claims }) => claims.length > 0 && verdicts.get(candidate.id) === 'named')
+  await mapConcurrently(named, limits.maxParallelCalls, async ({ candidate }) => {
+    if (!(await keepDigests(sweep, candidate, cancel))) verdicts.set(candidate.id, 'leased')
+  })
   const done = settled.filter(({ candidate }) => verdicts.get(candidate.id) !== 'leased')
   await mapConcurrently(
     done.flatMap(({ claims }) => claims),

@@ -1,0 +1,168 @@
+/**
+ * `npm run soak -- --minutes N [--seed S] [--clients C]`: clients push, pull, re-tag and delete on two servers that sweep, while processes are killed and paused.
+ * Nothing acknowledged may be lost, and in the end nothing else may be left. Ends with 1 when that is not so. The seed repeats the choices; the order in
+ * which the processes answer is theirs.
+ */
+import { randomInt, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { keySpace } from '../../src/registry/layout.ts'
+import { createFilesystemDriver } from '../../src/storage/filesystem/driver.ts'
+import { createRandom } from '../replicas/random.ts'
+import { createAsk } from './ask.ts'
+import { createClient } from './client.ts'
+import { createContent } from './content.ts'
+import { findLeftovers, type Leftovers } from './leftovers.ts'
+import { createModel, type Model } from './model.ts'
+import { createReader } from './reader.ts'
+import { createMemoryChart, printCounts, say } from './report.ts'
+import { leaseMs, type Servers, startServers } from './servers.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(randomInt(1_000_000)) },
+    clients: { type: 'string', default: '6' },
+  },
+})
+const minutes = Number(values.minutes)
+const seed = Number(values.seed)
+const clients = Number(values.clients)
+if (![minutes, seed, clients].every((value) => value > 0))
+  throw new Error('minutes, seed and clients are numbers above 0')
+
+const repositories = ['team/one', 'team/two', 'other/three']
+const durationMs = minutes * 60_000
+const beganAt = performance.now()
+const elapsedMs = (): number => performance.now() - beganAt
+const isOver = (): boolean => elapsedMs() >= durationMs
+
+const model = createModel()
+const counts = new Map<string, number>()
+const count = (kind: string): void => void counts.set(kind, (counts.get(kind) ?? 0) + 1)
+const troubles = { unanswered: 0, busy: 0 }
+const chart = createMemoryChart(durationMs)
+
+async function work(servers: Servers): Promise<void> {
+  const random = createRandom(seed)
+  const sharedBlobs = Array.from({ length: 12 }, () => createContent(random))
+  const workers = Array.from({ length: clients }, (_, number) => {
+    const own = createRandom(seed + 1000 * (number + 1))
+    const ask = createAsk(servers.urls, own, troubles)
+    return createClient({ name: `c${number}`, ask, random: own, model, repositories, sharedBlobs, leaseMs, count })
+  })
+  await Promise.all([
+    ...workers.map(async (step) => {
+      while (!isOver()) {
+        // What is unexplained is told in the end; the others go on.
+        await step().catch((error: unknown) => model.problems.push(String(error)))
+      }
+    }),
+    disturb(servers),
+    sweepByHand(servers),
+    watchMemory(servers),
+  ])
+}
+
+/** Every few seconds. For a third of the time each of the servers is spared, so that one can be seen to grow. */
+async function disturb(servers: Servers): Promise<void> {
+  const random = createRandom(seed + 1)
+  while (!isOver()) {
+    await sleep(1500 + random.below(3000))
+    const third = Math.floor((elapsedMs() / durationMs) * 3)
+    await servers.disturb(random, third === 0 ? undefined : third - 1)
+  }
+}
+
+async function sweepByHand(servers: Servers): Promise<void> {
+  const random = createRandom(seed + 2)
+  while (!isOver()) {
+    await sleep(5000 + random.below(10_000))
+    await servers.gc(random.below(2) === 0 ? 200 + random.below(1000) : undefined)
+    count('berth gc')
+  }
+}
+
+async function watchMemory(servers: Servers): Promise<void> {
+  while (!isOver()) {
+    servers.sampleMemory((kind, bytes) => chart.add(kind, elapsedMs(), bytes))
+    await sleep(500)
+  }
+}
+
+/** Everything that was acknowledged, from both servers. */
+async function readAll(servers: Servers): Promise<void> {
+  for (const url of servers.urls) {
+    const ask = createAsk([url], createRandom(seed), troubles)
+    const all = createReader(ask, createRandom(seed), model, () => undefined)
+    for (const image of model.images) await all.pull(image)
+    for (const tag of model.tags.values()) await all.pullTag(tag)
+    for (const repository of model.shared.keys()) await all.pullShared(repository)
+  }
+}
+
+/** Until nothing is left that a sweep could see, but not for ever. */
+async function sweepAll(
+  servers: Servers,
+  folder: string,
+): Promise<{ readonly left: Leftovers; readonly temporary: number }> {
+  await sleep(leaseMs + 1000)
+  for (let run = 1; ; run++) {
+    process.stdout.write(await servers.gc())
+    const options = {
+      root: folder,
+      keySpace,
+      mount: 'local',
+      now: Date.now,
+      createId: randomUUID,
+      temporaryAgeMs: 0,
+    } as const
+    const driver = await createFilesystemDriver(options)
+    const left = await findLeftovers(driver, model)
+    if (left.left.length === 0 || run === 5) return { left, temporary: await driver.tidy() }
+    await sleep(leaseMs / 2)
+  }
+}
+
+function report(servers: Servers, { left, temporary }: Awaited<ReturnType<typeof sweepAll>>, model: Model): number {
+  const lost = [...model.lost, ...left.missing.map((key) => `${key} is missing`)]
+  const problems = [...model.problems, ...servers.complaints()]
+  printCounts('operations', counts)
+  chart.print()
+  const { killed, paused } = servers.counts
+  say(
+    `kills ${killed}, pauses ${paused}, requests without an answer ${troubles.unanswered}, answers 503 ${troubles.busy}`,
+  )
+  const images = model.images.filter(({ state }) => state === 'present').length
+  say(
+    `in the end: ${images} manifests, ${model.tags.size} tags, ${left.keys} keys; temporary files of killed processes ${temporary}`,
+  )
+  for (const [kind, keys] of left.scrubs)
+    say(`for the scrub: ${keys.length} × ${kind}, e.g. ${keys.slice(0, 3).join(' ')}`)
+  for (const line of [...lost, ...left.left, ...problems].slice(0, 60)) say(`! ${line.slice(0, 600)}`)
+  const operations = [...counts.values()].reduce((sum, each) => sum + each, 0)
+  say(
+    `soak: ${minutes} minutes, seed ${seed}, ${operations} operations, ${killed} kills, lost ${lost.length}, left over ${left.left.length}, unexplained ${problems.length}`,
+  )
+  return lost.length + left.left.length + problems.length
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'berth-soak-'))
+const servers = await startServers(folder)
+say(`soak: seed ${seed}, ${minutes} minutes, ${clients} clients`)
+let failures = 1
+try {
+  await work(servers)
+  await readAll(servers)
+  await servers.stop()
+  failures = report(servers, await sweepAll(servers, folder), model)
+} finally {
+  await servers.stop()
+}
+// What failed is kept to be looked at.
+if (failures === 0) await rm(folder, { recursive: true, force: true })
+else say(`the store is kept in ${folder}`)
+process.exit(failures === 0 ? 0 : 1)

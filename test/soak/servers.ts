@@ -1,0 +1,145 @@
+/** The processes of a soak: two servers with their sweepers on one folder, killed, paused and started again; and sweeps by hand. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../clients/berth.ts'
+import { attempt, type Daemon, startDaemon } from '../clients/process.ts'
+import type { Random } from '../replicas/random.ts'
+
+/** Times that let hours pass in seconds. */
+export const leaseMs = 8_000
+const times = {
+  BERTH_REGISTRY_LEASE: `${leaseMs / 1000}s`,
+  BERTH_REGISTRY_FRESH_MARK: '1s',
+  BERTH_SWEEP_INTERVAL: '1s',
+  BERTH_SWEEP_GARBAGE_AGE: '0s',
+  BERTH_SWEEP_UPLOAD_IDLE: '4s',
+  BERTH_SWEEP_PUSH_IDLE: '3s',
+}
+
+/** Where the memory of a process is written down. */
+export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
+
+export interface Servers {
+  readonly urls: readonly string[]
+  /** How often something was killed, and paused. */
+  readonly counts: Readonly<Record<'killed' | 'paused', number>>
+  /** Log lines of failures that no kill explains. */
+  readonly complaints: () => readonly string[]
+  /** Kills or pauses a server other than the one that is spared, its sweeper, or both, and starts anew what was killed. */
+  disturb(random: Random, spared: number | undefined): Promise<void>
+  sampleMemory(onMemory: OnMemory): void
+  /** `berth gc`; with a time, killed after so many ms. */
+  gc(killAfterMs?: number): Promise<string>
+  stop(): Promise<void>
+}
+
+const berth = resolve('bin/berth.js')
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function residentBytesOf(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It has ended already.
+  }
+}
+
+export async function startServers(folder: string): Promise<Servers> {
+  const environment = {
+    ...times,
+    BERTH_STORAGE_FILESYSTEM_ROOT: folder,
+    BERTH_LOG_LEVEL: 'warn',
+    BERTH_LOG_FORMAT: 'json',
+  }
+  const ports = [await freePort(), await freePort()]
+  const complaints: string[] = []
+  const counts = { killed: 0, paused: 0 }
+  const start = (port: number): Daemon =>
+    startDaemon(process.execPath, [berth, 'serve'], {
+      env: { ...environment, BERTH_HTTP_PORT: String(port), BERTH_PULSE_PORT: '0' },
+    })
+  const daemons = ports.map(start)
+
+  function hear({ output }: Daemon): void {
+    const lines = output().split('\n')
+    complaints.push(...lines.filter((line) => line !== '' && !/sweeper ended|"code":"UNAVAILABLE"/.test(line)))
+  }
+
+  async function killServer(index: number, port: number, daemon: Daemon, sweepers: readonly number[]): Promise<void> {
+    daemon.kill('SIGKILL')
+    for (const pid of sweepers) signal(pid, 'SIGKILL')
+    await daemon.stop()
+    hear(daemon)
+    daemons[index] = start(port)
+    counts.killed++
+  }
+
+  async function pause(pid: number, ms: number): Promise<void> {
+    signal(pid, 'SIGSTOP')
+    counts.paused++
+    await sleep(ms)
+    signal(pid, 'SIGCONT')
+  }
+
+  async function disturb(random: Random, spared: number | undefined): Promise<void> {
+    const index = spared === undefined ? random.below(2) : 1 - spared
+    const [port, daemon] = [ports[index], daemons[index]]
+    if (port === undefined || daemon === undefined) return
+    const sweepers = childrenOf(daemon.pid)
+    const what = random.below(12)
+    // Longer than a lease: whatever the process was about to do, it does it in another world.
+    const pauseMs = leaseMs / 2 + random.below(leaseMs)
+    if (what < 7) return killServer(index, port, daemon, sweepers)
+    if (what < 9) return killServer(index, port, daemon, [])
+    const [victim = daemon.pid] = what < 11 ? sweepers : []
+    if (what === 9) {
+      signal(victim, 'SIGKILL')
+      counts.killed++
+    } else await pause(victim, pauseMs)
+  }
+
+  return {
+    urls: ports.map((port) => `http://127.0.0.1:${port}`),
+    counts,
+    complaints: () => complaints,
+    disturb,
+    sampleMemory(onMemory) {
+      for (const { pid } of daemons) {
+        onMemory('server', residentBytesOf(pid))
+        for (const child of childrenOf(pid)) onMemory('sweeper', residentBytesOf(child))
+      }
+    },
+    async gc(killAfterMs) {
+      if (killAfterMs !== undefined) {
+        const daemon = startDaemon(process.execPath, [berth, 'gc'], { env: environment })
+        await sleep(killAfterMs)
+        daemon.kill('SIGKILL')
+        await daemon.stop()
+        return ''
+      }
+      const { code, stdout, stderr } = await attempt(process.execPath, [berth, 'gc'], { env: environment })
+      if (code !== 0) complaints.push(`berth gc: ${stderr}`)
+      return stdout.toString()
+    },
+    async stop() {
+      await Promise.all(daemons.map((daemon) => daemon.stop()))
+      for (const daemon of daemons) hear(daemon)
+    },
+  }
+}
