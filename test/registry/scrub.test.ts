@@ -289,6 +289,18 @@ describe('a scrub finds', () => {
     assert.deepEqual((await scrub(world)).told, clean)
   })
 
+  it('what is kept of a claim, when that cannot be read', async () => {
+    const world = await createSettled()
+    const { id } = await linkOf(world, repo, sha256('layer'))
+    const before = await world.driver.read(layout.linkedAsKey(id))
+    assert.ok(before !== undefined)
+    await damage(world, layout.linkedAsKey(id), () => Buffer.alloc(0))
+    assert.deepEqual((await scrub(world)).told, ['unreadable: found'])
+    assert.deepEqual((await scrub(world, 'repair')).told, ['unreadable: repaired'])
+    assert.deepEqual((await world.driver.read(layout.linkedAsKey(id)))?.bytes, before.bytes)
+    assert.deepEqual((await scrub(world)).told, clean)
+  })
+
   it('keys that nobody writes', async () => {
     const world = await createSettled()
     for (const key of [

@@ -9,7 +9,7 @@ import { mapConcurrently } from '../concurrently.ts'
 import { noteGarbage } from '../garbage.ts'
 import { linksPrefix, uploadPrefix } from '../layout.ts'
 import { DamagedRecordError, type LinkRecord } from '../records.ts'
-import { type Candidate, lookAtUses } from '../sweep/collect.ts'
+import { addKeptDigests, type Candidate, lookAtUses } from '../sweep/collect.ts'
 import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
 import { verifyBlob } from './damage.ts'
 import { findPendingBlobs } from './pending.ts'
@@ -97,8 +97,10 @@ async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: C
   )
   const suspects = await withoutPending(scrub, await pickUnused(scrub, candidates, cancel), cancel)
   if (suspects.length === 0) return
-  // Looked at again: what was pending may have been on its way when the entries were read.
-  for (const { digests } of await pickUnused(scrub, suspects, cancel)) {
+  // Looked at again: what was pending may have been on its way when the entries were read, and other digests of the same bytes may be used.
+  const atOnce = scrub.limits.maxParallelCalls
+  const whole = await mapConcurrently(suspects, atOnce, (each) => addKeptDigests(scrub.sweep, each, cancel))
+  for (const { digests } of await pickUnused(scrub, whole, cancel)) {
     if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...digests] }, cancel)
     for (const digest of digests) {
       scrub.tell({ kind: 'unused', key: linksPrefix(digest), digest, outcome: repairOutcome(scrub) })

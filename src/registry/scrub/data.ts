@@ -6,8 +6,11 @@
 import { listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { placeOf } from '../places.ts'
+import { decodeGarbage } from '../records.ts'
 import { batchSize, type ScrubContext } from './context.ts'
 import { createIdFilter, type IdFilter } from './id-filter.ts'
+import { restoreLinkedAs } from './lost-claims.ts'
+import { readStored } from './stored.ts'
 import { settleUnlinked } from './unlinked.ts'
 import { walkLinks } from './walk-links.ts'
 
@@ -20,6 +23,8 @@ export interface Bytes {
   /** The oldest mark of a collector, if there is one. */
   oldestMark: number | undefined
   isDamaged: boolean
+  /** The key that says as which digests they are linked, if there is one. */
+  linkedAs: string | undefined
 }
 
 /** Ids that are looked at for links together: each batch reads all links of the store. */
@@ -39,6 +44,7 @@ function addKey(bytes: Bytes, key: string, modified: number, scrub: ScrubContext
   if (place === undefined) scrub.tell({ kind: 'unknown', key, outcome: 'found' })
   if (place?.kind === 'damage mark') bytes.isDamaged = true
   else bytes.newest = Math.max(bytes.newest, modified)
+  if (place?.kind === 'linked-as') bytes.linkedAs = key
   if (place?.kind === 'mark') bytes.oldestMark = Math.min(bytes.oldestMark ?? modified, modified)
 }
 
@@ -56,7 +62,7 @@ async function* walkBytes(
       const id = key.split('/')[1] ?? ''
       if (bytes?.id !== id) {
         if (bytes !== undefined) yield { bytes, now }
-        bytes = { id, lastKey: key, newest: 0, oldestMark: undefined, isDamaged: false }
+        bytes = { id, lastKey: key, newest: 0, oldestMark: undefined, isDamaged: false, linkedAs: undefined }
       }
       addKey(bytes, key, modified, scrub)
     }
@@ -68,10 +74,13 @@ async function* walkBytes(
 export async function scrubData(scrub: ScrubContext, after: string, cancel: Cancel): Promise<void> {
   const linked = await filterLinked(scrub, cancel)
   let suspects: Bytes[] = []
+  let lost: string[] = []
   let seen = 0
   const settle = async (position: string): Promise<void> => {
     await settleUnlinked(scrub, suspects, cancel)
+    await restoreLinkedAs(scrub, lost, cancel)
     suspects = []
+    lost = []
     scrub.reach(position)
   }
   let last = after
@@ -82,9 +91,13 @@ export async function scrubData(scrub: ScrubContext, after: string, cancel: Canc
     } else if (bytes.oldestMark !== undefined && now - bytes.oldestMark >= scrub.limits.leaseMs) {
       scrub.tell({ kind: 'condemned', key: `data/${bytes.id}/`, outcome: 'found' })
     }
-    if (suspects.length >= suspectsAtOnce) await settle(last)
+    if (bytes.linkedAs !== undefined) {
+      const stored = await readStored(scrub, bytes.linkedAs, decodeGarbage, cancel)
+      if (stored.state === 'unreadable') lost.push(bytes.id)
+    }
+    if (suspects.length + lost.length >= suspectsAtOnce) await settle(last)
     // With a suspect under way the position stays before it.
-    else if (++seen % batchSize === 0 && suspects.length === 0) scrub.reach(last)
+    else if (++seen % batchSize === 0 && suspects.length + lost.length === 0) scrub.reach(last)
   }
   await settle(last)
 }

@@ -1,11 +1,12 @@
 /**
- * Claims that cannot be read, as power loss may leave them. A claim says as which digest its bytes may be linked, and the sweep must not end the upload
- * without knowing that: so the digests are found from the links, and written beside it, before the claim goes.
+ * Claims that cannot be read, as power loss may leave them, and what is kept of claims that are gone. They say as which digests bytes may be linked, and the
+ * sweep must not look at the bytes without knowing that: so the digests are found from the links and written anew before what cannot be read goes.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { closedAsKey, kindOfUploadKey, sessionKey, uploadPrefix } from '../layout.ts'
+import { closedAsKey, kindOfUploadKey, linkedAsKey, sessionKey, uploadPrefix } from '../layout.ts'
+import { encodeRecord } from '../records.ts'
 import { mayRepair, type ScrubContext } from './context.ts'
 import { walkLinks } from './walk-links.ts'
 
@@ -62,5 +63,18 @@ export async function restoreDigests(scrub: ScrubContext, lost: LostClaims, canc
       detail: 'a claim of an upload',
       outcome: isSettled ? 'repaired' : 'found',
     })
+  }
+}
+
+/** Writes anew as which digests bytes are linked, where that cannot be read. Bytes without a link keep it: they are looked at as all that nobody links. */
+export async function restoreLinkedAs(scrub: ScrubContext, ids: readonly string[], cancel: Cancel): Promise<void> {
+  if (ids.length === 0) return
+  const found = await findDigests(scrub, new Set(ids), cancel)
+  for (const id of ids) {
+    const digests = [...(found?.get(id) ?? [])]
+    const key = linkedAsKey(id)
+    const isSettled = mayRepair(scrub) && digests.length > 0
+    if (isSettled) await scrub.driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
+    scrub.tell({ kind: 'unreadable', key, outcome: isSettled ? 'repaired' : 'found' })
   }
 }

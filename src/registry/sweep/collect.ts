@@ -152,7 +152,7 @@ async function deleteCandidate(
 }
 
 /** A candidate with all digests its bytes may be linked as. Read after the claims were: who removes those has written this before. */
-async function addKeptDigests(
+export async function addKeptDigests(
   { driver }: SweepContext,
   { id, digests }: Candidate,
   cancel: Cancel,
