@@ -72,6 +72,7 @@ export const gc: Command = {
     const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
     const store = await openStore(config, log)
     const progress = createProgress(surroundings)
+    surroundings.lowerPriority()
     const stop = new AbortController()
     const forget = surroundings.onStop(() => stop.abort())
     const mode = given.options.has('dry-run') ? 'look' : 'sweep'

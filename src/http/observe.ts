@@ -2,22 +2,12 @@
 import type { Duplex } from 'node:stream'
 import type { Middleware } from 'koa'
 import { anonymous } from '../auth/policy.ts'
+import type { RequestSample } from '../telemetry/metrics.ts'
 import type { Extra, HttpContext, State } from './context.ts'
 
 /** What the HTTP layer needs of a log. */
 export interface AccessLog {
   info(message: string, fields: Readonly<Record<string, unknown>>): void
-}
-
-/** One finished request, for the metrics. */
-export interface RequestSample {
-  readonly route: string
-  readonly method: string
-  /** What was sent, or 499 when the client left before anything was. */
-  readonly status: number
-  readonly durationSeconds: number
-  readonly requestBytes: number
-  readonly responseBytes: number
 }
 
 export interface RequestMetrics {

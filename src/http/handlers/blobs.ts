@@ -67,42 +67,55 @@ async function answerNotModified(ctx: HttpContext, target: BlobTarget, { registr
   ctx.status = 304
 }
 
+/** One range, or the whole blob: the bytes as they are. */
+async function sendRange(
+  ctx: HttpContext,
+  target: BlobTarget,
+  { registry, limits }: Services,
+  blob: OpenBlob,
+  only?: ByteRange,
+): Promise<void> {
+  const { start, end } = only ?? { start: 0, end: blob.size }
+  ctx.status = only === undefined ? 200 : 206
+  ctx.set('Content-Type', mediaType)
+  if (only !== undefined) ctx.set('Content-Range', formatContentRange(only, blob.size))
+  await sendStream(ctx, end - start, (to) => copyParts(registry, target, blob, [{ start, end }], [], to), limits)
+}
+
+/** Several ranges, in the order asked. RFC 9110 §14.6. */
+async function sendParts(
+  ctx: HttpContext,
+  target: BlobTarget,
+  { registry, limits }: Services,
+  blob: OpenBlob,
+  ranges: readonly ByteRange[],
+): Promise<void> {
+  const boundary = randomBytes(16).toString('hex')
+  const { contentType, contentLength, heads, tail } = frameParts(ranges, blob.size, mediaType, boundary)
+  ctx.status = 206
+  ctx.set('Content-Type', contentType)
+  const copy = async (to: Writable): Promise<void> => {
+    await copyParts(registry, target, blob, ranges, heads, to)
+    to.write(tail)
+  }
+  await sendStream(ctx, contentLength, copy, limits)
+}
+
 export async function getBlob(ctx: HttpContext, target: BlobTarget, services: Services): Promise<void> {
   const { name, digest } = target
   const { headers, method } = ctx.req
   if (isNotModified(headers, digest)) return answerNotModified(ctx, target, services)
   // RFC 9110 §14.2: a range is for GET only.
   if (method === 'HEAD') return headBlob(ctx, target, services)
-  const { registry, limits } = services
   const header = allowsRange(ctx.get('If-Range') || undefined, digest) ? headers.range : undefined
-  let ranges: readonly ByteRange[] | undefined
-  const blob = await registry.blobs.open(name, digest, (size) => {
-    ranges = header === undefined ? undefined : parseRange(header, size, limits.maxRanges)
-    return ranges?.slice(0, maxOpenRanges) ?? [{ start: 0, end: size }]
+  let ranges: readonly ByteRange[] = []
+  const blob = await services.registry.blobs.open(name, digest, (size) => {
+    ranges = (header === undefined ? undefined : parseRange(header, size, services.limits.maxRanges)) ?? []
+    return ranges.length === 0 ? [{ start: 0, end: size }] : ranges.slice(0, maxOpenRanges)
   })
   setContentHeaders(ctx, digest)
-  const [only] = ranges ?? []
-  ctx.status = only === undefined ? 200 : 206
-  if (ranges === undefined || only === undefined || ranges.length === 1) {
-    const { start, end } = only ?? { start: 0, end: blob.size }
-    ctx.set('Content-Type', mediaType)
-    if (only !== undefined) ctx.set('Content-Range', formatContentRange(only, blob.size))
-    await sendStream(ctx, end - start, (to) => copyParts(registry, target, blob, [{ start, end }], [], to), limits)
-    return
-  }
-  const asked = ranges
-  const { contentType, contentLength, heads, tail } = frameParts(
-    asked,
-    blob.size,
-    mediaType,
-    randomBytes(16).toString('hex'),
-  )
-  ctx.set('Content-Type', contentType)
-  const copy = async (to: Writable): Promise<void> => {
-    await copyParts(registry, target, blob, asked, heads, to)
-    to.write(tail)
-  }
-  await sendStream(ctx, contentLength, copy, limits)
+  if (ranges.length > 1) return sendParts(ctx, target, services, blob, ranges)
+  return sendRange(ctx, target, services, blob, ranges[0])
 }
 
 export async function deleteBlob(
