@@ -114,7 +114,14 @@ export async function findLeftovers(driver: Driver, model: Model): Promise<Lefto
     void found.scrubs.set(kind, [...(found.scrubs.get(kind) ?? []), key])
   for (const key of keys) {
     const [top = ''] = key.split('/')
-    if (top === 'berth' || expected.manifests.has(key) || expected.tags.has(key) || expected.links.has(key)) continue
+    if (
+      top === 'berth' ||
+      top === 'scrub' ||
+      expected.manifests.has(key) ||
+      expected.tags.has(key) ||
+      expected.links.has(key)
+    )
+      continue
     if (top === 'data') {
       const kind = judgeData(key, links)
       if (kind !== undefined) scrub(kind, key)
