@@ -4,6 +4,7 @@ import { type Command, CommandError, exitCodes, type Surroundings } from './comm
 import { configCheck, configPrint } from './config.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
 import { gc } from './gc.ts'
+import { retentionCommand } from './retention.ts'
 import { scrub } from './scrub.ts'
 import { serve } from './serve.ts'
 import { sweeperCommand } from './sweeper.ts'
@@ -23,6 +24,7 @@ const helpCommand: Command = {
 export const commands: readonly Command[] = [
   serve,
   gc,
+  retentionCommand,
   scrub,
   sweeperCommand,
   configCheck,

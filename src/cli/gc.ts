@@ -9,13 +9,16 @@ import { type Command, CommandError, configOption } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { openStore, type Store } from './open-store.ts'
 import { createProgress } from './progress.ts'
+import { createConfiguredRules } from './retention.ts'
 
 /** What a sweep and a scrub of a store work with, as the configuration has their times. */
-export function configureSweep({ registry, sweep }: Config, { driver }: Store): SweepDependencies {
+export function configureSweep(config: Config, { driver }: Store): SweepDependencies {
+  const findRules = createConfiguredRules(config)
   return {
     driver,
-    limits: registry,
-    sweepLimits: sweep,
+    limits: config.registry,
+    sweepLimits: config.sweep,
+    tracksUntagged: (repository) => findRules(repository)?.untagged !== undefined,
     createId: randomUUID,
     now: Date.now,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }),

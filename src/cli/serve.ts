@@ -13,6 +13,7 @@ import { renderBanner, type Started } from './banner.ts'
 import { type Command, configOption, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { listen, stopListening } from './listen.ts'
+import { createConfiguredImmutableTags } from './immutable-tags.ts'
 import { openStore, type Store } from './open-store.ts'
 import { keepSweeping } from './sweeper.ts'
 import { version } from './version.ts'
@@ -93,6 +94,7 @@ function createConfiguredApp(config: Config, store: Store, log: Logger, metrics:
   const registry = createLocalRegistry({
     driver: store.driver,
     limits: config.registry,
+    immutableTags: createConfiguredImmutableTags(config),
     createId: randomUUID,
     now: Date.now,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }),

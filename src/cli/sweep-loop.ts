@@ -1,26 +1,27 @@
-/** Sweeps again and again until told to stop. It knows neither who is told of the runs nor in which process it is. */
-import { type SweepCounts } from '../registry/sweep/context.ts'
-import type { Sweep } from '../registry/sweep/sweep.ts'
+/** Does a work of housekeeping again and again until told to stop. It knows neither what is done, nor who is told, nor in which process it is. */
 
 /** One run that ended: with its counts, or with what stopped it. */
-export type SweepRun =
-  | { readonly outcome: 'done'; readonly counts: SweepCounts; readonly seconds: number }
+export type Run<Counts> =
+  | { readonly outcome: 'done'; readonly counts: Counts; readonly seconds: number }
   | { readonly outcome: 'failed'; readonly reason: string; readonly seconds: number }
 
-export interface SweepLoop {
-  readonly sweep: Sweep
+export interface Loop<Counts> {
+  readonly run: (options: { readonly signal: AbortSignal }) => Promise<Counts>
   readonly intervalMs: number
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   readonly monotonicMs: () => number
-  /** From 0 to below 1: replicas that start together should not sweep together. */
+  /** From 0 to below 1: replicas that start together should not work together. */
   readonly random: () => number
-  readonly onRun: (run: SweepRun) => void
+  readonly onRun: (run: Run<Counts>) => void
 }
 
+/** The longest wait for the first run, in ms: a process that is started anew every day must come to its daily work. */
+const maxFirstPauseMs = 600_000
+
 /** Resolves when `signal` is aborted. A run that fails is told, and the next one tries again. */
-export async function sweepRepeatedly(loop: SweepLoop, signal: AbortSignal): Promise<void> {
-  const { sweep, intervalMs, sleep, monotonicMs, random, onRun } = loop
-  let pauseMs = intervalMs * random()
+export async function runRepeatedly<Counts>(loop: Loop<Counts>, signal: AbortSignal): Promise<void> {
+  const { run, intervalMs, sleep, monotonicMs, random, onRun } = loop
+  let pauseMs = Math.min(intervalMs, maxFirstPauseMs) * random()
   while (!signal.aborted) {
     try {
       await sleep(pauseMs, signal)
@@ -30,7 +31,7 @@ export async function sweepRepeatedly(loop: SweepLoop, signal: AbortSignal): Pro
     const start = monotonicMs()
     const seconds = (): number => (monotonicMs() - start) / 1000
     try {
-      const counts = await sweep.run('sweep', { signal })
+      const counts = await run({ signal })
       onRun({ outcome: 'done', counts, seconds: seconds() })
     } catch (error) {
       if (signal.aborted) return

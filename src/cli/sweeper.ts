@@ -1,6 +1,6 @@
 /**
- * Sweeping and scrubbing beside `berth serve`: in a process of its own, of low priority, so that no request waits for it. A store in memory cannot be shared
- * and is swept in the server's process.
+ * The sweep, retention and the scrub beside `berth serve`: in a process of its own, of low priority, so that no request waits for it. A store in memory
+ * cannot be shared and is swept in the server's process.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
@@ -11,34 +11,66 @@ import { type Command, configOption, type Given, type Surroundings } from './com
 import { loadGivenConfig } from './config.ts'
 import { createConfiguredSweep } from './gc.ts'
 import { openStore, type Store } from './open-store.ts'
+import { createConfiguredRetention } from './retention.ts'
 import { configureScrubs } from './scrub.ts'
 import { isScrubRun, recordScrub, type ScrubRun, scrubRepeatedly } from './scrub-loop.ts'
-import { type SweepRun, sweepRepeatedly } from './sweep-loop.ts'
+import { type Run, runRepeatedly } from './sweep-loop.ts'
 
 /** How long to wait before a sweeper that died is started again, in ms; doubled each time up to the interval. */
 const firstRestartMs = 1000
 
-function runLoop(config: Config, store: Store, onRun: (run: SweepRun) => void, signal: AbortSignal): Promise<void> {
-  const loop = {
-    sweep: createConfiguredSweep(config, store),
-    intervalMs: config.sweep.intervalMs,
-    sleep: (ms: number, cancel: AbortSignal) => sleep(ms, undefined, { signal: cancel }),
-    monotonicMs: () => performance.now(),
-    random: Math.random,
-    onRun,
-  }
-  return sweepRepeatedly(loop, signal)
+/** A run of either kind, as it is told by the process beside. */
+export type HousekeepingRun = Run<object> & { readonly kind: 'sweep' | 'retention' }
+
+const clocks = {
+  sleep: (ms: number, cancel: AbortSignal) => sleep(ms, undefined, { signal: cancel }),
+  monotonicMs: () => performance.now(),
+  random: Math.random,
 }
 
-/** Sweeps and scrubs, whichever is configured. */
+function keepSweepingStore(
+  config: Config,
+  store: Store,
+  onRun: (run: HousekeepingRun) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const sweep = createConfiguredSweep(config, store)
+  const loop = {
+    ...clocks,
+    run: (options: { readonly signal: AbortSignal }) => sweep.run('sweep', options),
+    intervalMs: config.sweep.intervalMs,
+    onRun: (run: Run<object>) => onRun({ ...run, kind: 'sweep' }),
+  }
+  return runRepeatedly(loop, signal)
+}
+
+function keepRetaining(
+  config: Config,
+  store: Store,
+  onRun: (run: HousekeepingRun) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const retention = createConfiguredRetention(config, store)
+  const loop = {
+    ...clocks,
+    run: (options: { readonly signal: AbortSignal }) => retention.run('remove', options),
+    intervalMs: config.retention.intervalMs,
+    onRun: (run: Run<object>) => onRun({ ...run, kind: 'retention' }),
+  }
+  return runRepeatedly(loop, signal)
+}
+
+/** Sweeps, applies the retention rules and scrubs, whichever is configured. */
 async function runLoops(
   config: Config,
   store: Store,
-  onRun: (run: SweepRun | ScrubRun) => void,
+  onRun: (run: HousekeepingRun | ScrubRun) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const hasRules = config.retention.rules.length > 0
   await Promise.all([
-    config.sweep.enabled && runLoop(config, store, onRun, signal),
+    config.sweep.enabled && keepSweepingStore(config, store, onRun, signal),
+    config.sweep.enabled && hasRules && keepRetaining(config, store, onRun, signal),
     config.scrub.enabled && scrubRepeatedly(configureScrubs(config, store, onRun), signal),
   ])
 }
@@ -66,17 +98,25 @@ export const sweeperCommand: Command = {
   },
 }
 
-function isRun(message: unknown): message is SweepRun {
-  return typeof message === 'object' && message !== null && 'outcome' in message && 'seconds' in message
+function isRun(message: unknown): message is HousekeepingRun {
+  if (typeof message !== 'object' || message === null || !('kind' in message)) return false
+  return message.kind === 'sweep' || message.kind === 'retention'
 }
 
+const words = {
+  sweep: { done: 'swept', failed: 'a sweep failed; the next one goes on' },
+  retention: { done: 'retention rules applied', failed: 'a retention run failed; the next one goes on' },
+} as const
+
 /** Logs a run and counts it. */
-export function recordRun(run: SweepRun, log: Logger, metrics: Metrics): void {
+export function recordRun(run: HousekeepingRun, log: Logger, metrics: Metrics): void {
   const durationMs = Math.round(run.seconds * 1000)
-  metrics.recordSweep(run)
+  if (run.kind === 'sweep') metrics.recordSweep(run)
+  else metrics.recordRetention(run)
+  const { done, failed } = words[run.kind]
   const isIdle = run.outcome === 'done' && Object.values(run.counts).every((count) => count === 0)
-  if (run.outcome === 'done') log[isIdle ? 'debug' : 'info']('swept', { ...run.counts, durationMs })
-  else log.warn('a sweep failed; the next one goes on', { reason: run.reason, durationMs })
+  if (run.outcome === 'done') log[isIdle ? 'debug' : 'info'](done, { ...run.counts, durationMs })
+  else log.warn(failed, { reason: run.reason, durationMs })
 }
 
 interface Sweeping {

@@ -1,5 +1,5 @@
 /** Reads the YAML file into settings, each with its line. It knows which keys exist, not which values are good. */
-import { isAlias, isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml'
 import type { Option, Section } from './option.ts'
 import { configSchema, fileKeyOf, listOptions } from './schema.ts'
 import type { Problem, Reading, Setting } from './setting.ts'
@@ -68,7 +68,9 @@ function readEntries(walk: Walk, map: YAMLMap, section: Section, path: string): 
     } else if (node === undefined) {
       walk.problems.push({ where, path: path + key, message: `unknown option${suggestFor(key, section)}` })
     } else if ('option' in node) {
-      walk.settings.push({ option: node, where, written: writtenOf(walk.resolve(pair.value)) })
+      const written =
+        node.option.kind === 'list' ? plainOf(walk, pair.value, path + key) : writtenOf(walk.resolve(pair.value))
+      walk.settings.push({ option: node, where, written })
     } else {
       readSection(walk, pair.value, node, `${path}${key}.`)
     }
@@ -84,6 +86,21 @@ function writtenOf(node: unknown): unknown {
   if (isScalar(node)) return node.value
   if (isEmpty(node)) return null
   return isMap(node) ? {} : []
+}
+
+/** The value of a node and all in it; what a map says twice is a problem. */
+function plainOf(walk: Walk, given: unknown, path: string): unknown {
+  const node = walk.resolve(given)
+  if (isSeq(node)) return node.items.map((item, n) => plainOf(walk, item, `${path}[${n}]`))
+  if (!isMap(node)) return writtenOf(node)
+  const entries = new Map<string, unknown>()
+  for (const pair of node.items) {
+    const key = keyOf(pair)
+    const where = `${walk.fileName}:${walk.lineOf(pair.key)}`
+    if (entries.has(key)) walk.problems.push({ where, path: `${path}.${key}`, message: 'is written twice' })
+    entries.set(key, plainOf(walk, pair.value, `${path}.${key}`))
+  }
+  return Object.fromEntries(entries)
 }
 
 function fileKeysOf(section: Section): string[] {

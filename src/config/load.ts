@@ -59,13 +59,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const wrong = new Set<string>()
   for (const setting of readings.flatMap((reading) => reading.settings)) {
     const row = rowOf.get(setting.option)
-    const problem = checkSetting(setting, row)
-    if (problem === undefined) {
-      settings.set(setting.option, setting)
-    } else {
-      problems.push(problem)
-      if (row !== undefined) wrong.add(row.path)
-    }
+    const found = checkSetting(setting, row)
+    problems.push(...found)
+    if (found.length === 0) settings.set(setting.option, setting)
+    else if (row !== undefined) wrong.add(row.path)
   }
 
   const config = freeze(v.parse(configSchema, writtenTree(configSchema, settings)))
@@ -86,12 +83,20 @@ function readFile(file: string | undefined, readText: ReadText): Reading {
   }
 }
 
-function checkSetting(setting: Setting, row: OptionRow | undefined): Problem | undefined {
-  if (v.is(setting.option, setting.written)) return undefined
-  const info = setting.option.option
-  const message = `found ${describeWritten(setting.written, info)}, expected ${info.expected}`
-  const isVariable = row === undefined || setting.where.startsWith(row.variable)
-  return isVariable ? { where: setting.where, message } : { where: setting.where, path: row.path, message }
+function checkSetting({ option, where, written }: Setting, row: OptionRow | undefined): Problem[] {
+  const isVariable = row === undefined || where.startsWith(row.variable)
+  return findProblems(option, written).map(({ at, message }) => {
+    const isNamed = row === undefined || (isVariable && at === '')
+    return isNamed ? { where, message } : { where, path: row.path + at, message }
+  })
+}
+
+/** What is wrong with a written value: `at` is the place in it, when it is a list. */
+function findProblems(option: Option, written: unknown): readonly { readonly at: string; readonly message: string }[] {
+  const info = option.option
+  if (info.findProblems !== undefined) return info.findProblems(written)
+  if (v.is(option, written)) return []
+  return [{ at: '', message: `found ${describeWritten(written, info)}, expected ${info.expected}` }]
 }
 
 /** The shape of the configuration with what is written for each option, defaults included. */

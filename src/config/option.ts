@@ -9,19 +9,33 @@ import { durationUnitNames, parseDuration, parseSize, sizeUnitNames } from './un
 /** What the configuration page, the samples and the error report say of an option. */
 export interface OptionInfo {
   /** The kind in one word, for the page. */
-  readonly kind: 'text' | 'address' | 'number' | 'duration' | 'size' | 'choice' | 'switch'
+  readonly kind: 'text' | 'address' | 'pattern' | 'number' | 'duration' | 'size' | 'choice' | 'switch' | 'list'
   /** What a good value looks like; completes "expected …". */
   readonly expected: string
   /** The default, as one would write it in the file. */
-  readonly default: string | number | boolean
+  readonly default: string | number | boolean | readonly []
   /** Why it exists, or why its default is what it is: one line. */
   readonly reason: string
   /** Whether its value must never be printed. */
   readonly secret: boolean
+  /** Of a list: what its entries say. */
+  readonly fields?: readonly FieldInfo[]
+  /** Of a list: what is wrong with a written one, each with its place, like `[1].maxAge`. */
+  readonly findProblems?: (written: unknown) => readonly { readonly at: string; readonly message: string }[]
+}
+
+/** One field of the entries of a list. */
+export interface FieldInfo {
+  readonly name: string
+  readonly presence: 'required' | 'optional'
+  readonly expected: string
+  readonly reason: string
 }
 
 /** An option: a parser of written values, and its description. */
-export type Option = v.GenericSchema<unknown, string | number | boolean> & { readonly option: OptionInfo }
+export type Option = v.GenericSchema<unknown, string | number | boolean | readonly object[]> & {
+  readonly option: OptionInfo
+}
 
 interface Words<Default> {
   readonly default: Default
@@ -76,6 +90,22 @@ export function address(words: Words<string>) {
     ...words,
     secret: false,
   })
+}
+
+const patternCharacters = /^[A-Za-z0-9._/*-]{1,300}$/
+
+/** A pattern of repository names or tags; what it matches is `registry/glob.ts`. */
+export function pattern(words: Words<string>) {
+  return createOption(
+    (written) => (typeof written === 'string' && patternCharacters.test(written) ? written : undefined),
+    {
+      kind: 'pattern',
+      expected:
+        'a pattern of letters, digits, . _ - / and stars: one star stands for anything but a slash, two for anything',
+      ...words,
+      secret: false,
+    },
+  )
 }
 
 /** A whole number within limits. */

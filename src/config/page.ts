@@ -1,5 +1,6 @@
 /** Writes what people read about options: `docs/configuration.md`, the annotated sample, and the output of `berth config print`. */
 import { stringify } from 'yaml'
+import { readList } from './list-option.ts'
 import type { OptionInfo, Section } from './option.ts'
 import { configSchema, fileKeyOf, listOptions, type OptionRow, variableOf } from './schema.ts'
 
@@ -13,6 +14,7 @@ Berth needs no configuration. What you want otherwise goes into a YAML file, an 
   [config/berth.yaml](../config/berth.yaml) has every option with its default, [config/minimal.yaml](../config/minimal.yaml) is a start.
 - Every option has a variable. A variable wins over the file, the file over the default.
 - \`<VARIABLE>_FILE\` takes the value from the file it names, for secrets that are mounted.
+- A list is a YAML list in the file and the same list as text in a variable: \`[{ repositories: team/** }]\`.
 - Durations and sizes are whole numbers with their unit: \`60s\`, \`24h\` (ms, s, m, h, d); \`4MiB\` (B, KiB, MiB, GiB, TiB).
 - What is unknown or wrong is refused, all of it in one report; \`npx berth config check\` prints that report without starting
   anything, \`npx berth config print\` the values in use and where each comes from.
@@ -47,8 +49,12 @@ function renderOption({ path, variable, schema: { option } }: OptionRow): string
     '',
     option.reason,
     '',
-    `- Default: \`${option.default}\``,
+    `- Default: ${typeof option.default === 'object' ? 'none' : `\`${option.default}\``}`,
     `- Expected: ${option.expected}`,
+    ...(option.fields ?? []).map(
+      ({ name, presence, expected, reason }) =>
+        `  - \`${name}\`${presence === 'optional' ? ' (optional)' : ''}: ${expected}. ${reason}`,
+    ),
     `- Variable: \`${variable}\`${option.secret ? ' (a secret: never printed)' : ''}`,
     '',
   ]
@@ -103,11 +109,13 @@ function renderSection(
 
 /** A variable is always text; a number or a switch needs no quotes all the same. */
 function writeSetting(option: OptionInfo, written: unknown): string {
+  if (option.kind === 'list') return writeValue(readList(written))
   return option.kind === 'number' || option.kind === 'switch' ? String(written) : writeValue(written)
 }
 
+/** On one line, also a list. */
 function writeValue(value: unknown): string {
-  return stringify(value, { lineWidth: 0 }).trimEnd()
+  return stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: true }).trimEnd()
 }
 
 function capitalise(text: string): string {

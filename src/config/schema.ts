@@ -4,107 +4,10 @@
  * there the value says its unit: `bodyIdleTimeoutMs` is written `bodyIdleTimeout: 60s`.
  */
 import type * as v from 'valibot'
+import { http } from './http-section.ts'
 import { scrub } from './scrub-section.ts'
 import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
-
-const http = section('The registry itself: where it listens and what it takes from a client.', {
-  address: address({
-    default: '127.0.0.1',
-    reason: 'Only this machine: there are no users yet, so whoever reaches the address may push, pull and delete.',
-  }),
-  port: number({
-    min: 0,
-    max: 65_535,
-    default: 5000,
-    reason: 'The port registries have by custom; 0 takes any free one.',
-  }),
-  headersTimeoutMs: duration({
-    min: '1s',
-    max: '10m',
-    default: '30s',
-    reason: 'The longest a client may take to send the headers of a request.',
-  }),
-  bodyIdleTimeoutMs: duration({
-    min: '1s',
-    max: '1h',
-    default: '60s',
-    reason:
-      'The longest pause within a request body, or of a client that reads an answer. What a PATCH brought before it is kept.',
-  }),
-  keepAliveTimeoutMs: duration({
-    min: '1s',
-    max: '1h',
-    default: '75s',
-    reason: 'How long an idle connection stays open: longer than the 60 s of common proxies, so that they close first.',
-  }),
-  lingerMs: duration({
-    min: '0s',
-    max: '1m',
-    default: '5s',
-    reason: 'How long the rest of a request is read and dropped after a refusal, so that the client sees the answer.',
-  }),
-  lingerBytes: size({
-    min: '0B',
-    max: '1GiB',
-    default: '64MiB',
-    reason: 'How much of such a request is read and dropped before the connection is closed.',
-  }),
-  stopTimeoutMs: duration({
-    min: '0s',
-    max: '1h',
-    default: '25s',
-    reason:
-      'How long running requests may go on after SIGTERM: less than the 30 s that Kubernetes waits before it kills.',
-  }),
-  maxHeaderBytes: size({
-    min: '16KiB',
-    max: '1MiB',
-    default: '64KiB',
-    reason: 'Request line and headers together: 1,024 ranges take 25 KiB, 100 tags in one URL 14 KiB, a token 8 KiB.',
-  }),
-  maxManifestBytes: size({
-    min: '4MiB',
-    max: '8MiB',
-    default: '4MiB',
-    reason: 'A manifest is held in memory whole; the specification asks for at least 4 MiB.',
-  }),
-  maxTagsPerPush: number({
-    min: 10,
-    max: 1000,
-    default: 100,
-    reason: 'How many `?tag=` one manifest push may carry; the specification asks for at least 10.',
-  }),
-  maxRanges: number({
-    min: 1,
-    max: 10_000,
-    default: 1024,
-    reason: 'How many ranges one GET may ask: zstd:chunked clients ask for 1,024 at once and give up below 64.',
-  }),
-  pageSize: number({
-    min: 1,
-    max: 100_000,
-    default: 1000,
-    reason: 'Tags or repositories in one answer when the client names no `n`: many scripts read only the first page.',
-  }),
-  maxPageSize: number({
-    min: 1,
-    max: 100_000,
-    default: 10_000,
-    reason: 'The most tags or repositories in one answer, whatever `n` says; the rest is behind the `Link`.',
-  }),
-  referrersPageSize: number({
-    min: 1,
-    max: 10_000,
-    default: 1000,
-    reason: 'The most referrers in one answer: some clients that look for signatures read only the first page.',
-  }),
-  referrersPageBytes: size({
-    min: '64KiB',
-    max: '64MiB',
-    default: '4MiB',
-    reason: 'The most bytes of referrers in one answer: clients stop reading an index at 4 MiB.',
-  }),
-})
+import { immutableTags, retention } from './retention-section.ts'
 
 const pulse = section('Health and metrics, on a listener of their own that clients of the registry need not reach.', {
   enabled: onOff({ default: true, reason: 'Whether `/healthz`, `/readyz` and `/metrics` are served.' }),
@@ -219,10 +122,14 @@ const registry = section('Times and limits of the write side; `docs/architecture
     default: 32,
     reason: 'Calls to the store that one request has under way at once, e.g. for the blobs a manifest names.',
   }),
+  immutableTags,
 })
 
 const sweep = section('The sweep: frees what nothing needs any more, while clients push and pull.', {
-  enabled: onOff({ default: true, reason: 'Whether `serve` sweeps; `berth gc` does it once by hand.' }),
+  enabled: onOff({
+    default: true,
+    reason: 'Whether `serve` sweeps, and follows the retention rules; `berth gc` sweeps once by hand.',
+  }),
   intervalMs: duration({
     min: '1s',
     max: '7d',
@@ -262,7 +169,16 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
 })
 
 /** The whole file. */
-export const configSchema = section('Berth configuration', { http, pulse, log, storage, registry, sweep, scrub })
+export const configSchema = section('Berth configuration', {
+  http,
+  pulse,
+  log,
+  storage,
+  registry,
+  sweep,
+  retention,
+  scrub,
+})
 
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T
 

@@ -8,7 +8,7 @@ export const errorTable = {
   BLOB_UNKNOWN: { status: 404, meaning: 'The repository does not hold this blob.' },
   BLOB_UPLOAD_INVALID: { status: 400, meaning: 'The request does not fit the upload session.' },
   BLOB_UPLOAD_UNKNOWN: { status: 404, meaning: 'There is no such upload session; it ended or was cancelled.' },
-  DENIED: { status: 403, meaning: 'The principal may not do this here.' },
+  DENIED: { status: 403, meaning: 'The principal may not do this here, or the tag is immutable.' },
   DIGEST_INVALID: { status: 400, meaning: 'The digest is malformed, or is not the digest of the content.' },
   MANIFEST_BLOB_UNKNOWN: {
     status: 400,

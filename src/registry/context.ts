@@ -1,5 +1,6 @@
 /** What every part of the local registry works with. Nothing in it changes while the registry runs. */
 import type { Driver } from '../storage/driver.ts'
+import type { ImmutableTags } from './immutable.ts'
 
 /** Limits and times of the registry; the configuration has their defaults and reasons. */
 export interface RegistryLimits {
@@ -24,6 +25,8 @@ export interface RegistryLimits {
 export interface Context {
   readonly driver: Driver
   readonly limits: RegistryLimits
+  /** Which tags are created once; absent: none. */
+  readonly immutableTags?: ImmutableTags | undefined
   /** A name that is never used again: a version 4 UUID. */
   readonly createId: () => string
   /** The wall clock in ms since 1970: for the record only, no protocol depends on it. */

@@ -18,7 +18,7 @@
  *     manifests/<repo>/<alg>-<hex>       manifest
  *     tags/<repo>/<tag>                  tag
  *     named/<repo>/<alg>-<hex>/…         hints who may name this manifest: `tag.<tag>@<push>`, `index.<alg>-<hex>@<push>`,
- *                                        `referrer.<alg>-<hex>@<push>`; marks `!<push>.<attempt>`
+ *                                        `referrer.<alg>-<hex>@<push>`; marks `!<push>.<attempt>`; `~.untagged`
  *     garbage/<random>                   for the sweep: what may have lost its last use
  *     scratch/<random>                   start-up check
  *     auth/…                             reserved

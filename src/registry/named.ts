@@ -15,6 +15,7 @@ import {
   namedPrefix,
   parseHintKey,
   pushManifestKey,
+  pushPrefix,
   tagHintKey,
   tagKey,
 } from './layout.ts'
@@ -77,6 +78,29 @@ export async function findNamingIndex(
     if (hint?.kind !== 'index') return undefined
     if ((await driver.stat(pushManifestKey(repository, hint.push), cancel)) !== undefined) return hint.digest
     if ((await driver.stat(manifestKey(repository, hint.digest), cancel)) !== undefined) return hint.digest
+  }
+  return undefined
+}
+
+/**
+ * A tag of those meant that names a manifest, or that a push in flight may write. For each hint the push is looked at before the tag: one becomes
+ * the other.
+ */
+export async function findNamingTag(
+  { driver }: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  isMeant: (tag: Tag) => boolean,
+  cancel: Cancel,
+): Promise<Tag | undefined> {
+  const after = hintsAfter(repository, digest, 'tag')
+  for await (const { key } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
+    const hint = parseHintKey(key)
+    if (hint?.kind !== 'tag' || !isMeant(hint.tag)) continue
+    const { entries } = await driver.list(pushPrefix(repository, hint.push), { ...cancel, limit: 1 })
+    if (entries.length > 0) return hint.tag
+    const stored = await driver.read(tagKey(repository, hint.tag), cancel)
+    if (stored !== undefined && decodeTag(stored.bytes).digest === digest) return hint.tag
   }
   return undefined
 }

@@ -4,37 +4,24 @@
  */
 import { algorithmOf, computeDigest, type Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { type ParsedManifest, parseManifest } from '../oci/manifest.ts'
-import type { RepositoryName, Tag } from '../oci/name.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import type { Cancel } from '../storage/driver.ts'
 import { mapConcurrently } from './concurrently.ts'
 import type { Context } from './context.ts'
 import { noteGarbage } from './garbage.ts'
-import { manifestKey, pushManifestKey, pushTagKey, tagKey } from './layout.ts'
+import { refuseMoves } from './immutable.ts'
+import { manifestKey, pushManifestKey, pushTagKey } from './layout.ts'
 import { findSoundLink } from './links.ts'
 import { readManifest, readTag, type StoredManifest } from './lookup.ts'
 import { lookPastFreshMarks } from './marks.ts'
 import { hintKeys, lookAtManifestMarks } from './named.ts'
-import { encodeManifest, encodeRecord } from './records.ts'
+import { encodeManifest } from './records.ts'
 import type { ManifestPush, PushedManifest } from './registry.ts'
+import { type Attempt, enterTag, isFound, makeTag, type Push } from './tag-writes.ts'
 
 /** How often a push starts again because a DELETE or a sweep came between. */
 const maxAttempts = 10
-
-/** A manifest to be pushed, read and checked as far as that goes without the store. */
-interface Push {
-  readonly repository: RepositoryName
-  readonly digest: Digest
-  readonly tags: readonly Tag[]
-  readonly parsed: ParsedManifest
-  readonly bytes: Buffer
-  readonly by: string
-}
-
-/** One attempt at a push, under a push id of its own. */
-interface Attempt extends Push {
-  readonly id: string
-}
 
 /** Whether the incarnation is there and nobody is deleting it. */
 async function isHeld(
@@ -45,20 +32,6 @@ async function isHeld(
 ): Promise<boolean> {
   const { marks } = await lookAtManifestMarks(context, repository, manifest.digest, manifest.push, cancel)
   return marks === 'none'
-}
-
-/** The journal entry and hint of one tag of an attempt. From here on whoever deletes the manifest finds the tag. */
-async function enterTag(
-  { driver, now }: Context,
-  attempt: Attempt,
-  n: number,
-  incarnation: string,
-  cancel: Cancel,
-): Promise<void> {
-  const { repository, digest, parsed, bytes, by, id } = attempt
-  const { mediaType } = parsed
-  const record = encodeRecord({ digest, mediaType, size: bytes.length, push: id, incarnation, at: now(), by })
-  await driver.write(pushTagKey(repository, id, n), record, { ...cancel, durable: false })
 }
 
 async function writeHints(
@@ -152,7 +125,9 @@ async function makeManifest(context: Context, attempt: Attempt, cancel: Cancel):
   const record = encodeManifest({ digest, mediaType: parsed.mediaType, push: id, at: now(), by }, bytes)
   await Promise.all([
     driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false }),
-    mapConcurrently([...tags.keys()], limits.maxParallelCalls, (n) => enterTag(context, attempt, n, id, cancel)),
+    mapConcurrently([...tags.keys()], limits.maxParallelCalls, (n) =>
+      enterTag(context, attempt, { n, incarnation: id }, cancel),
+    ),
   ])
   const { manifests, subject } = parsed
   await writeHints(context, attempt, { digest, tags, manifests, subject }, cancel)
@@ -166,22 +141,11 @@ async function makeManifest(context: Context, attempt: Attempt, cancel: Cancel):
   return (await driver.promote(pushManifestKey(repository, id), manifestKey(repository, digest), cancel)) === 'done'
 }
 
-/** Promotes the entry of one tag. False when the entry was taken back. */
-async function makeTag(context: Context, attempt: Attempt, n: number, tag: Tag, cancel: Cancel): Promise<boolean> {
-  const { repository, digest, id } = attempt
-  const before = await readTag(context, repository, tag, cancel)
-  const key = tagKey(repository, tag)
-  if (before !== undefined && before.digest !== digest) {
-    const lost = before.digest
-    await noteGarbage(context, { repository, manifests: [lost], until: { kind: 'tag', key, digest: lost } }, cancel)
-  }
-  return (await context.driver.promote(pushTagKey(repository, id, n), key, cancel)) === 'done'
-}
-
 async function pushNew(context: Context, attempt: Attempt, cancel: Cancel): Promise<'done' | 'again'> {
   const { repository, digest, tags, id } = attempt
   if (!(await makeManifest(context, attempt, cancel))) return 'again'
-  for (const [n, tag] of tags.entries()) if (!(await makeTag(context, attempt, n, tag, cancel))) return 'again'
+  for (const [n, tag] of tags.entries())
+    if (!(await makeTag(context, attempt, { tag, n, incarnation: id }, cancel))) return 'again'
   const manifest = await readManifest(context, repository, digest, cancel)
   return manifest?.push === id ? 'done' : 'again'
 }
@@ -200,11 +164,16 @@ async function retag(
   let isWritten = false
   for (const [n, tag] of tags.entries()) {
     const before = await readTag(context, repository, tag, cancel)
-    if (before?.digest === digest && before.incarnation === manifest.push) continue
+    if (
+      before?.digest === digest &&
+      before.incarnation === manifest.push &&
+      (await isFound(context, attempt, tag, before.push, cancel))
+    )
+      continue
     isWritten = true
-    await enterTag(context, attempt, n, manifest.push, cancel)
+    await enterTag(context, attempt, { n, incarnation: manifest.push }, cancel)
     await writeHints(context, attempt, { digest, tags: [tag], manifests: [] }, cancel)
-    if (!(await makeTag(context, attempt, n, tag, cancel))) return 'again'
+    if (!(await makeTag(context, attempt, { tag, n, incarnation: manifest.push }, cancel))) return 'again'
   }
   if (!isWritten) return 'done'
   const held = await isHeld(context, repository, manifest, cancel)
@@ -246,6 +215,7 @@ export async function putManifest(
   const push = readPush(context, repository, request)
   const { digest, parsed } = push
   for (let i = 0; i < maxAttempts; i++) {
+    await refuseMoves(context, push, cancel)
     const attempt = { ...push, id: context.createId() }
     const manifest = await readManifest(context, repository, digest, cancel)
     // The same bytes under another media type are pushed anew: the type is a part of what a client gets.

@@ -15,8 +15,8 @@ export interface RequestSample {
   readonly responseBytes: number
 }
 
-/** One run of the sweep that ended. */
-export type SweepSample =
+/** One run of the sweep, or of retention, that ended. */
+export type RunSample =
   | { readonly outcome: 'done'; readonly seconds: number; readonly counts: object }
   | { readonly outcome: 'failed'; readonly seconds: number }
 
@@ -33,7 +33,9 @@ export interface Metrics {
   /** Counts a scrub. */
   recordScrub(sample: ScrubSample): void
   /** Counts a run of the sweep. */
-  recordSweep(sample: SweepSample): void
+  recordSweep(sample: RunSample): void
+  /** Counts a run of retention. */
+  recordRetention(sample: RunSample): void
   /** Counts a request that begins; `recordRequest` must follow. */
   startRequest(): void
   /** Counts a request that ended, however it ended. */
@@ -92,9 +94,9 @@ export function createMetrics(version: string): Metrics {
     labelNames,
     registers,
   })
-  const recordSweep = createSweepMetrics(registers)
   return {
-    recordSweep,
+    recordSweep: createSweepMetrics(registers),
+    recordRetention: createRetentionMetrics(registers),
     recordScrub: createScrubMetrics(registers),
     startRequest: () => inFlight.inc(),
     recordRequest: (sample) => {
@@ -173,5 +175,40 @@ function createScrubMetrics(registers: Registry[]): Metrics['recordScrub'] {
     if (sample.outcome === 'failed') return
     bytes.inc(sample.counts.bytes)
     for (const [kind, count] of Object.entries(sample.counts.found)) findings.set({ kind }, count)
+  }
+}
+
+function createRetentionMetrics(registers: Registry[]): Metrics['recordRetention'] {
+  const runs = new Counter({
+    name: 'berth_retention_runs_total',
+    help: 'Runs of retention that ended, by outcome: done or failed.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const seconds = new Counter({
+    name: 'berth_retention_seconds_total',
+    help: 'Time that runs of retention took.',
+    registers,
+  })
+  const removed = new Counter({
+    name: 'berth_retention_removed_total',
+    help: 'What retention removed, by kind: tags or manifests.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const waiting = new Gauge({
+    name: 'berth_retention_waiting',
+    help: 'Untagged manifests that the last run left for later.',
+    registers,
+  })
+  return (sample) => {
+    runs.inc({ outcome: sample.outcome })
+    seconds.inc(sample.seconds)
+    if (sample.outcome === 'failed') return
+    for (const [name, count] of Object.entries<unknown>({ ...sample.counts })) {
+      if (typeof count !== 'number') continue
+      if (name === 'waiting') waiting.set(count)
+      else if (name === 'tags' || name === 'manifests') removed.inc({ kind: name }, count)
+    }
   }
 }

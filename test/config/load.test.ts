@@ -53,7 +53,10 @@ describe('values', () => {
 
   test('every option can be given by its variable', () => {
     const environment = Object.fromEntries(
-      listOptions().map(({ variable, schema }) => [variable, String(schema.option.default)]),
+      listOptions().map(({ variable, schema: { option } }) => [
+        variable,
+        option.kind === 'list' ? '[]' : String(option.default),
+      ]),
     )
     assert.deepEqual(loadConfig({ environment }).config, defaults)
   })
@@ -134,7 +137,7 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
     'a list as the file',
     '- http',
     {},
-    /the file must be a section of options: http, pulse, log, storage, registry, sweep, scrub$/,
+    /the file must be a section of options: http, pulse, log, storage, registry, sweep, retention, scrub$/,
   ],
   [
     'a word that is not offered',

@@ -72,7 +72,7 @@ for (const path of documents) {
 
     test('configurations load', () => {
       for (const block of blocksOf(path, 'yaml')) {
-        if (/^(http|pulse|log|storage|registry):/m.test(block)) {
+        if (/^(http|pulse|log|storage|registry|sweep|retention):/m.test(block)) {
           loadConfig({ environment: {}, file: path, readText: () => block })
         }
       }

@@ -7,7 +7,7 @@ const full = { reason: 'full' }
 
 /** A store without room for another byte. */
 async function fill(): Promise<{ readonly world: World; readonly image: string }> {
-  const world = createWorld({}, 20_000)
+  const world = createWorld({}, { maxBytes: 20_000 })
   const { digest } = await pushImage(world.registry, repo, 'v1')
   await pushImage(world.registry, repo, 'v2', ['other'])
   await pushBlob(world.registry, repo, 'alone')

@@ -40,7 +40,13 @@ export interface World {
   readonly keys: (prefix?: string) => Promise<string[]>
 }
 
-export function createWorld(overrides: Partial<RegistryLimits> = {}, maxBytes = Number.POSITIVE_INFINITY): World {
+export function createWorld(
+  overrides: Partial<RegistryLimits> = {},
+  {
+    maxBytes = Number.POSITIVE_INFINITY,
+    ...rest
+  }: Pick<Context, 'immutableTags'> & { readonly maxBytes?: number } = {},
+): World {
   const clock = { now: 1_800_000_000_000 }
   const calls: World['calls'] = []
   const slept: number[] = []
@@ -72,6 +78,7 @@ export function createWorld(overrides: Partial<RegistryLimits> = {}, maxBytes = 
     createId,
     now: () => clock.now,
     sleep,
+    ...rest,
   }
   const world: World = {
     context,

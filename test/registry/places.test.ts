@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseName, parseTag } from '../../src/oci/name.ts'
 import * as layout from '../../src/registry/layout.ts'
+import { untaggedKey } from '../../src/registry/layout-untagged.ts'
 import { placeOf } from '../../src/registry/places.ts'
 import { sha256 } from './harness.ts'
 
@@ -36,7 +37,7 @@ const keys: Readonly<Record<string, object>> = {
     digest,
     incarnation: 'p',
   },
-  [`${layout.namedPrefix(repository, digest)}~.untagged`]: { kind: 'note', repository, digest },
+  [untaggedKey(repository, digest)]: { kind: 'note', repository, digest },
   [layout.garbageKey('r')]: { kind: 'garbage' },
   'scratch/r': { kind: 'scratch' },
 }

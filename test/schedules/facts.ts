@@ -6,6 +6,7 @@ import { OciError } from '../../src/oci/errors.ts'
 import { parseName, parseReference, parseTag, type RepositoryName } from '../../src/oci/name.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import * as layout from '../../src/registry/layout.ts'
+import { isUntaggedKey } from '../../src/registry/layout-untagged.ts'
 import { decodeLink, decodeManifest, decodeTag } from '../../src/registry/records.ts'
 import type { Driver } from '../../src/storage/driver.ts'
 import { listAll } from '../../src/storage/list-all.ts'
@@ -57,10 +58,12 @@ export interface Facts {
   readonly begun: Pushed[]
   readonly deleted: { readonly repository: RepositoryName; readonly what: string }[]
   readonly violations: string[]
+  /** What an immutable tag, by its key, has led to. */
+  readonly seen: Map<string, Digest>
 }
 
 export function createFacts(): Facts {
-  return { told: [], pushed: [], begun: [], deleted: [], violations: [] }
+  return { told: [], pushed: [], begun: [], deleted: [], violations: [], seen: new Map() }
 }
 
 /** Refusals are answers; anything else is a defect and ends the schedule. */
@@ -128,8 +131,8 @@ export function createClient(process: Process, facts: Facts) {
       const name = typeof what === 'string' ? `tag ${what}` : digestOf(what)
       facts.deleted.push({ repository, what: name })
       const told = await answer(registry.manifests.remove(repository, reference))
-      // Refused while an index names it: nothing was deleted.
-      if (told instanceof OciError && told.code === 'UNSUPPORTED') {
+      // Refused while an index or an immutable tag names it: nothing was deleted.
+      if (told instanceof OciError && (told.code === 'UNSUPPORTED' || told.code === 'DENIED')) {
         facts.deleted.splice(
           facts.deleted.findIndex((each) => each.what === name),
           1,
@@ -159,8 +162,27 @@ async function findManifests(store: Driver, repository: RepositoryName) {
   return found
 }
 
+/** An immutable tag leads to the manifest that it led to first, unless somebody deleted that one. */
+async function checkImmutableTags(
+  { store, immutableTags }: Simulation,
+  facts: Facts,
+  repository: RepositoryName,
+  there: ReadonlySet<Digest>,
+): Promise<void> {
+  for await (const { key } of listAll(store, layout.tagsPrefix(repository))) {
+    const stored = await store.read(key)
+    if (stored === undefined || immutableTags?.findRule(repository, layout.parseTagKey(key)) === undefined) continue
+    const { digest } = decodeTag(stored.bytes)
+    const seen = facts.seen.get(key) ?? digest
+    const isDeleted = facts.deleted.some((each) => each.repository === repository && each.what === seen)
+    assert.ok(seen === digest || isDeleted || !there.has(digest), `an immutable tag was moved: ${key}`)
+    if (there.has(digest)) facts.seen.set(key, digest)
+  }
+}
+
 /** P2 and P3 as they must hold after every single step. */
-export async function checkStep({ store, clock }: Simulation, facts: Facts): Promise<void> {
+export async function checkStep(simulation: Simulation, facts: Facts): Promise<void> {
+  const { store, clock } = simulation
   const isDeleted = (repository: RepositoryName, what: string): boolean =>
     facts.deleted.some((each) => each.repository === repository && each.what === what)
   assert.deepEqual(facts.violations, [])
@@ -177,6 +199,7 @@ export async function checkStep({ store, clock }: Simulation, facts: Facts): Pro
         assert.ok(digests.has(entry), `P2: index ${digest.slice(0, 14)} of ${repository} is readable, its entry is not`)
       }
     }
+    await checkImmutableTags(simulation, facts, repository, digests)
     for (const each of facts.pushed) {
       if (each.repository !== repository || isDeleted(repository, each.digest)) continue
       assert.ok(digests.has(each.digest), `P3: acknowledged manifest ${each.digest.slice(0, 14)} is gone`)
@@ -189,11 +212,13 @@ export async function checkStep({ store, clock }: Simulation, facts: Facts): Pro
 }
 
 /** Tags once nobody is at work any more: an acknowledged tag leads to its manifest unless somebody moved or deleted it. */
-export async function checkTags({ store }: Simulation, facts: Facts, kills: number): Promise<void> {
+export async function checkTags({ store, immutableTags }: Simulation, facts: Facts, kills: number): Promise<void> {
   for (const { repository, digest, tag } of facts.pushed) {
     const isElsewhere = (each: Pushed): boolean =>
       each.repository === repository && each.tag === tag && each.digest !== digest
-    if (facts.begun.some(isElsewhere)) continue
+    // A push that was refused did not move an immutable tag.
+    const isImmutable = immutableTags?.findRule(repository, parseTag(tag)) !== undefined
+    if ((isImmutable ? facts.pushed : facts.begun).some(isElsewhere)) continue
     const inRepository = facts.deleted.filter((each) => each.repository === repository)
     const deleted = new Set(inRepository.map(({ what }) => what))
     const stored = await store.read(layout.tagKey(repository, parseTag(tag)))
@@ -262,6 +287,11 @@ export async function checkLeftovers(
 async function checkHint(store: Driver, key: string): Promise<void> {
   const hint = layout.parseHintKey(key)
   const [, segment = '', digest = ''] = key.split('/')
+  if (isUntaggedKey(key)) {
+    const manifest = await store.read(`manifests/${segment}/${digest}`)
+    assert.ok(manifest !== undefined, `P4: a note was left: ${key}`)
+    return
+  }
   if (hint === undefined) {
     // A DELETE that was killed leaves its mark on an incarnation that is still there; it goes with that incarnation.
     const manifest = await store.read(`manifests/${segment}/${digest}`)

@@ -187,7 +187,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a tag says for which incarnation it was written',
     change: {
       file: 'push.ts',
-      apply: replace('&& before.incarnation === manifest.push', ''),
+      apply: replace('before.incarnation === manifest.push &&', ''),
     },
     scenarios: ['DELETE of M, killed before its tag is gone'],
   },
@@ -220,5 +220,34 @@ export const mutants: readonly Mutant[] = [
       apply: replace("if (found.what === 'bytes') {", "if (found.what === 'bytes' && id === '') {"),
     },
     scenarios: ['scrub of a damaged blob'],
+  },
+  {
+    name: 'an immutable tag is written only where there is none',
+    change: { file: 'tag-writes.ts', apply: replace('{ ...cancel, ifAbsent: true }', 'cancel') },
+    scenarios: ['immutable: two pushes'],
+  },
+  {
+    name: 'marks are looked at after a re-tag',
+    change: {
+      file: 'push.ts',
+      apply: replace('const held = await isHeld(context, repository, manifest, cancel)', 'const held = true'),
+    },
+    scenarios: ['retention of an untagged M | M gets'],
+  },
+  {
+    name: 'retention looks again after its mark',
+    change: {
+      file: 'removal.ts',
+      apply: replace('const second = await findKeeper()', 'const second: Keeper | undefined = undefined'),
+    },
+    scenarios: ['retention of an untagged M | M gets'],
+  },
+  {
+    name: 'the entry of an immutable tag is looked at after the tag',
+    change: {
+      file: 'tag-writes.ts',
+      apply: replace('if ((await driver.stat(entry, cancel)) !== undefined)', 'if (true)'),
+    },
+    scenarios: ['immutable: a push that slept is swept'],
   },
 ]

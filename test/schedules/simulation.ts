@@ -2,10 +2,15 @@
  * The real registry on a memory store of which every driver call is a scheduling point: several processes, a clock that jumps, kills anywhere. What a
  * schedule did is recorded as facts, and the store is held against them after every step.
  */
+import type { Digest } from '../../src/oci/digest.ts'
+import type { RepositoryName } from '../../src/oci/name.ts'
 import type { Context } from '../../src/registry/context.ts'
+import type { ImmutableTags } from '../../src/registry/immutable.ts'
 import { keySpace } from '../../src/registry/layout.ts'
 import { createLocalRegistry } from '../../src/registry/local.ts'
+import { readManifest } from '../../src/registry/lookup.ts'
 import type { Registry } from '../../src/registry/registry.ts'
+import { removeUntagged } from '../../src/registry/retention/untagged.ts'
 import { createSweepParts, type SweepParts } from './sweep-parts.ts'
 import { createScrub, type Scrub } from '../../src/registry/scrub/scrub.ts'
 import type { Driver } from '../../src/storage/driver.ts'
@@ -41,6 +46,8 @@ export interface Process {
   readonly registry: Registry
   readonly sweep: SweepParts
   readonly scrub: Scrub
+  /** Retention's removal of a manifest that nothing names; kept for what names it. */
+  readonly retire: (repository: RepositoryName, digest: Digest) => Promise<void>
   /** The store's clock now. */
   readonly now: () => number
 }
@@ -61,6 +68,7 @@ export interface SimulationOptions {
   readonly kills?: number
   /** `slow copy`: promote is a copy that takes time, as on S3. */
   readonly promotion?: 'move' | 'slow copy'
+  readonly immutableTags?: ImmutableTags
   /** A defect of the store, for the proof that it would be noticed. */
   readonly defect?: 'promote is no fence' | 'removes unconditionally' | undefined
 }
@@ -69,6 +77,7 @@ export interface Simulation {
   /** The store itself, for setting up and looking; not scheduled. */
   readonly store: Driver
   readonly clock: { now: number }
+  readonly immutableTags: ImmutableTags | undefined
   /** A process whose calls are not scheduled. */
   readonly outside: Process
   start(name: string, run: (process: Process) => Promise<void>): void
@@ -96,7 +105,7 @@ function settled(): Promise<void> {
 const changing = new Set(['write', 'seal', 'promote', 'land', 'remove', 'time'])
 
 export function createSimulation(options: SimulationOptions): Simulation {
-  const { chooser, promotion = 'move', defect } = options
+  const { chooser, promotion = 'move', immutableTags, defect } = options
   const budget = { shorts: options.shorts ?? 0, longs: options.longs ?? 0, kills: options.kills ?? 0 }
   const clock = { now: 1_800_000_000_000 }
   const createId = createIds()
@@ -153,11 +162,15 @@ export function createSimulation(options: SimulationOptions): Simulation {
   }
 
   function createProcess(driver: Driver, sleep: Context['sleep']): Process {
-    const context: Context = { driver, limits, createId, now: () => clock.now, sleep }
-    const dependencies = { ...context, sweepLimits, monotonicMs: () => clock.now }
+    const context: Context = { driver, limits, immutableTags, createId, now: () => clock.now, sleep }
+    const dependencies = { ...context, sweepLimits, tracksUntagged: () => true, monotonicMs: () => clock.now }
     const sweep = createSweepParts(dependencies)
     const scrub = createScrub(dependencies)
-    return { registry: createLocalRegistry(context), sweep, scrub, now: () => clock.now }
+    const retire: Process['retire'] = async (repository, digest) => {
+      const manifest = await readManifest(context, repository, digest, {})
+      if (manifest !== undefined) await removeUntagged(context, repository, manifest, {})
+    }
+    return { registry: createLocalRegistry(context), sweep, scrub, retire, now: () => clock.now }
   }
 
   /** What can happen next; the first is that whoever ran last goes on. */
@@ -208,6 +221,7 @@ export function createSimulation(options: SimulationOptions): Simulation {
   return {
     store,
     clock,
+    immutableTags,
     kill,
     async advance(name, label, nth = 1) {
       for (let met = 0; ;) {

@@ -70,10 +70,10 @@ export async function scrubNamed(scrub: ScrubContext, after: string, cancel: Can
     const manifests = new Map<string, NamedManifest>()
     for (const { key, modified = now } of entries) {
       const place = placeOf(key)
-      if (place?.kind === 'hint' || place?.kind === 'manifest mark') {
+      if (place?.kind === 'hint' || place?.kind === 'manifest mark' || place?.kind === 'note') {
         const { repository, digest } = place
         manifests.set(nameOf(place), { repository, digest })
-      } else if (place?.kind !== 'note') scrub.tell({ kind: 'unknown', key, outcome: 'found' })
+      } else scrub.tell({ kind: 'unknown', key, outcome: 'found' })
       if (place?.kind === 'manifest mark' && now - modified >= scrub.limits.leaseMs) {
         await checkMark(scrub, key, place, cancel)
       }

@@ -1,6 +1,7 @@
 /** What the parts of a sweep share: the registry's context, the sweep's own times, what it counts, and what this process has seen so far. */
 import type { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
 import type { Context } from '../context.ts'
 
 /** Times and sizes of a sweep; the configuration has their defaults and reasons. */
@@ -52,6 +53,8 @@ export type SweepPhase = 'pushes' | 'garbage' | 'uploads' | 'leftovers'
 export interface SweepContext extends Context {
   readonly sweepLimits: SweepLimits
   readonly counts: SweepCounts
+  /** Whether retention wants to know since when a manifest of this repository has been untagged; absent: nowhere. */
+  readonly tracksUntagged?: ((repository: RepositoryName) => boolean) | undefined
   /** `look` changes nothing: it counts what a run would do. */
   readonly mode: 'sweep' | 'look'
   /** A monotonic clock of this process, in ms. */

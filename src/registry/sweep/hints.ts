@@ -4,6 +4,7 @@ import type { RepositoryName } from '../../oci/name.ts'
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { type Hint, namedPrefix, parseHintKey, parseManifestMark, pushPrefix } from '../layout.ts'
+import { isUntaggedKey, untaggedKey } from '../layout-untagged.ts'
 import { readManifest, readTag } from '../lookup.ts'
 import { findNamingTags } from '../named.ts'
 import type { SweepContext } from './context.ts'
@@ -43,6 +44,21 @@ async function judgeHint(
   return naming?.push === hint.push ? 'leads' : 'dead'
 }
 
+/**
+ * A manifest that is there has lost a name: retention counts from now on. Where it does not, what was noted before no longer holds. This comes before the
+ * hint goes, so a note that is older than a name is always told by the hint.
+ */
+async function noteLostName(
+  { driver, tracksUntagged }: SweepContext,
+  repository: RepositoryName,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<void> {
+  const key = untaggedKey(repository, digest)
+  if (tracksUntagged?.(repository) === true) await driver.write(key, Buffer.alloc(0), cancel)
+  else await driver.remove(key, cancel)
+}
+
 /** Cleans up behind one manifest, whether it is there or not. `pushing`: a push is under way that may name it, so look again later. */
 export async function cleanNames(
   sweep: SweepContext,
@@ -54,14 +70,22 @@ export async function cleanNames(
   await removeDeadTags(sweep, repository, digest, cancel)
   const manifest = await readManifest(sweep, repository, digest, cancel)
   let isPushing = false
+  let isNoted = manifest === undefined || mode === 'look'
   for await (const { key } of listAll(driver, namedPrefix(repository, digest), cancel)) {
     const incarnation = parseManifestMark(key)
-    if (incarnation === undefined) {
+    if (isUntaggedKey(key)) {
+      if (manifest !== undefined) continue
+      counts.hints++
+    } else if (incarnation === undefined) {
       const hint = parseHintKey(key)
       const state = hint && (await judgeHint(sweep, repository, digest, hint, cancel))
       isPushing ||= state === 'pushing'
       if (state !== 'dead') continue
       counts.hints++
+      if (!isNoted && hint?.kind !== 'referrer') {
+        await noteLostName(sweep, repository, digest, cancel)
+        isNoted = true
+      }
     } else {
       if (incarnation === manifest?.push) continue
       counts.marks++

@@ -16,7 +16,7 @@ export interface Sweep {
   run(mode: SweepContext['mode'], options?: Cancel & { readonly report?: SweepContext['report'] }): Promise<SweepCounts>
 }
 
-export interface SweepDependencies extends Context {
+export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUntagged'> {
   readonly sweepLimits: SweepLimits
   /** A monotonic clock of this process, in ms. */
   readonly monotonicMs: () => number

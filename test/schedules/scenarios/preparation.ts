@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import * as layout from '../../../src/registry/layout.ts'
 import { decodeLink } from '../../../src/registry/records.ts'
-import { a, b, createClient, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
+import { a, b, createClient, createFacts, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
 import { longMs, type Process, type Simulation, type SimulationOptions } from '../simulation.ts'
 
 export interface Scenario extends Omit<SimulationOptions, 'chooser' | 'defect'> {
@@ -25,7 +25,7 @@ export async function prepare(
   content: (client: Client) => Promise<void>,
   age: 'old' | 'fresh',
 ): Promise<void> {
-  await content(createClient(outside, { told: [], pushed: [], begun: [], deleted: [], violations: [] }))
+  await content(createClient(outside, createFacts()))
   if (age === 'fresh') return
   clock.now += longMs
   // What the preparation itself left (claims of ended uploads) is not part of the case.
@@ -52,6 +52,17 @@ export const tagged = (simulation: Simulation): Promise<void> =>
     async (client) => {
       await client.upload(a, 'x')
       await client.push(a, m, 'T')
+    },
+    'old',
+  )
+
+/** `a` holds the blob and the manifest M, which nothing names; all leases are over. */
+export const untagged = (simulation: Simulation): Promise<void> =>
+  prepare(
+    simulation,
+    async (client) => {
+      await client.upload(a, 'x')
+      await client.push(a, m, digestOf(m))
     },
     'old',
   )

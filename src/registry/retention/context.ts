@@ -1,0 +1,45 @@
+/** What the parts of a retention run share: what is decided, what is counted, and in which words. */
+import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryName, Tag } from '../../oci/name.ts'
+import type { Context } from '../context.ts'
+
+/** What was decided of a tag or an untagged manifest, by which rule, and why. */
+export interface Decision {
+  readonly repository: RepositoryName
+  readonly what: { readonly kind: 'tag'; readonly tag: Tag } | { readonly kind: 'manifest'; readonly digest: Digest }
+  /** `wait`: not yet. In a run that removes, `remove` is told once it is done. */
+  readonly verdict: 'remove' | 'keep' | 'wait'
+  readonly rule: string
+  readonly reason: string
+}
+
+/** What one run did. */
+export interface RetentionCounts {
+  /** Repositories that a rule covers. */
+  repositories: number
+  /** Tags and manifests that were removed. */
+  tags: number
+  manifests: number
+  /** Untagged manifests that go later. */
+  waiting: number
+}
+
+export interface RetentionContext extends Context {
+  /** `look` changes nothing: it decides and counts what a run would remove. */
+  readonly mode: 'remove' | 'look'
+  readonly counts: RetentionCounts
+  readonly onDecision: (decision: Decision) => void
+}
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+] as const
+
+/** A time span for people, in its largest unit, rounded down. */
+export function describeSpan(ms: number): string {
+  for (const [unit, length] of units) if (ms >= length) return `${Math.floor(ms / length)}${unit}`
+  return `${Math.max(Math.floor(ms), 0)}ms`
+}
