@@ -47,6 +47,7 @@ const rows: readonly (readonly [keyof SweepCounts, string])[] = [
   ['marks', 'dead marks'],
   ['leftovers', 'temporary files'],
   ['waiting', 'looked at, and not due yet'],
+  ['unreadable', 'records that cannot be read: run berth scrub'],
 ]
 
 /** The counts of a run, one a line. */

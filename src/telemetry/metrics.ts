@@ -137,6 +137,11 @@ function createSweepMetrics(registers: Registry[]): Metrics['recordSweep'] {
     help: 'What the last run looked at and left for later: it is still leased, or has not happened yet.',
     registers,
   })
+  const unreadable = new Gauge({
+    name: 'berth_sweep_unreadable',
+    help: 'Records that the last run could not read and left to the scrub.',
+    registers,
+  })
   return (sample) => {
     runs.inc({ outcome: sample.outcome })
     seconds.inc(sample.seconds)
@@ -145,6 +150,7 @@ function createSweepMetrics(registers: Registry[]): Metrics['recordSweep'] {
       if (typeof count !== 'number') continue
       if (name === 'freedBytes') freed.inc(count)
       else if (name === 'waiting') waiting.set(count)
+      else if (name === 'unreadable') unreadable.set(count)
       else removed.inc({ kind: name }, count)
     }
   }

@@ -280,7 +280,7 @@ describe('a scrub finds', () => {
     await damage(world, claim, () => Buffer.alloc(0))
     await world.registry.uploads.start(repo, { by: 'test' })
     world.clock.now += 25 * hour
-    await assert.rejects(sweep(world), /damaged record/)
+    await sweep(world)
     assert.deepEqual((await scrub(world)).told, ['unreadable: found'])
     assert.deepEqual((await scrub(world, 'repair')).told, ['unreadable: repaired'])
     await settle(world)

@@ -170,6 +170,32 @@ describe('a sweep', () => {
     assert.deepEqual(await world.keys(), [])
   })
 
+  it('goes on past records that power loss has torn, counts them, and touches nothing that they may concern', async () => {
+    const world = createWorld()
+    const { digest } = await pushImage(world.registry, repo, 'v1')
+    for (let i = 0; i < 5; i++) await pushBlob(world.registry, elsewhere, `blob ${i}`)
+    const claims = (await world.keys('uploads/')).filter((key) => /\/0{16}$/.test(key))
+    for (const key of claims.slice(0, 2)) await world.driver.write(key, Buffer.alloc(0))
+    await world.driver.write('garbage/torn', Buffer.alloc(0))
+    await world.driver.write(`pushes/${repo.replace('/', '.')}!/torn/manifest`, Buffer.alloc(0))
+    await world.driver.write(`pushes/${repo.replace('/', '.')}!/torn/tag-0`, Buffer.from('{'))
+    const runs = await sweepLater(world)
+    assert.ok(runs.every(({ unreadable }) => unreadable > 0))
+    assert.equal((await world.registry.manifests.get(repo, at('v1'))).digest, digest)
+    for (const text of ['config', 'layer']) assert.equal(await readBlob(world.registry, repo, sha256(text)), text)
+    assert.ok((await world.keys('data/')).filter((key) => !key.includes('~')).length <= 4, 'all else is swept')
+  })
+
+  it('does not touch blobs of a repository with a manifest that cannot be read: it may name them', async () => {
+    const world = createWorld()
+    await pushImage(world.registry, repo, 'v1')
+    const [key = ''] = await world.keys('manifests/')
+    await world.driver.write('scratch/torn', Buffer.alloc(0))
+    await world.driver.promote('scratch/torn', key)
+    await sweepLater(world)
+    assert.equal(await readBlob(world.registry, repo, sha256('layer')), 'layer')
+  })
+
   it('may be run by several processes at once', async () => {
     const world = createWorld()
     for (let i = 0; i < 20; i++) await pushBlob(world.registry, repo, `blob ${i}`)

@@ -100,7 +100,8 @@ async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: C
   // Looked at again: what was pending may have been on its way when the entries were read, and other digests of the same bytes may be used.
   const atOnce = scrub.limits.maxParallelCalls
   const whole = await mapConcurrently(suspects, atOnce, (each) => addKeptDigests(scrub.sweep, each, cancel))
-  for (const { digests } of await pickUnused(scrub, whole, cancel)) {
+  const known = whole.filter((each) => each !== undefined)
+  for (const { digests } of await pickUnused(scrub, known, cancel)) {
     if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...digests] }, cancel)
     for (const digest of digests) {
       scrub.tell({ kind: 'unused', key: linksPrefix(digest), digest, outcome: repairOutcome(scrub) })

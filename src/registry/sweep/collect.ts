@@ -22,6 +22,7 @@ import {
 import { decodeGarbage, decodeLink, encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
 import { findNamed } from './names.ts'
+import { decodeOrCount } from './unreadable.ts'
 
 /** Bytes, and the digests under which they may be linked. */
 export interface Candidate {
@@ -55,7 +56,11 @@ async function lookAtLinks(sweep: SweepContext, candidate: Candidate, cancel: Ca
       const now = page.now ?? 0
       for (const { key } of page.entries) {
         const stored = await driver.read(key, cancel)
-        if (stored === undefined || decodeLink(stored.bytes).id !== candidate.id) continue
+        if (stored === undefined) continue
+        const link = decodeOrCount(sweep, () => decodeLink(stored.bytes))
+        // It may name these bytes.
+        if (link === undefined) isLeased = true
+        if (link?.id !== candidate.id) continue
         uses.push({ repository: parseLinkKey(key), digest, key, version: stored.version })
         isLeased ||= now - stored.modified < limits.leaseMs
       }
@@ -151,16 +156,17 @@ async function deleteCandidate(
   if (segments > 0) counts.blobs++
 }
 
-/** A candidate with all digests its bytes may be linked as. Read after the claims were: who removes those has written this before. */
+/** A candidate with all digests its bytes may be linked as; `undefined` when those cannot be read. Read after the claims were: who removes those has written this before. */
 export async function addKeptDigests(
-  { driver }: SweepContext,
-  { id, digests }: Candidate,
+  sweep: SweepContext,
+  candidate: Candidate,
   cancel: Cancel,
-): Promise<Candidate> {
-  const kept = await driver.read(linkedAsKey(id), cancel)
-  return kept === undefined
-    ? { id, digests }
-    : { id, digests: digests.union(new Set(decodeGarbage(kept.bytes).digests)) }
+): Promise<Candidate | undefined> {
+  const { id, digests } = candidate
+  const kept = await sweep.driver.read(linkedAsKey(id), cancel)
+  if (kept === undefined) return candidate
+  const record = decodeOrCount(sweep, () => decodeGarbage(kept.bytes))
+  return record && { id, digests: digests.union(new Set(record.digests)) }
 }
 
 /**
@@ -170,7 +176,9 @@ export async function addKeptDigests(
  */
 export async function keepDigests(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<boolean> {
   const { driver } = sweep
-  const { uses } = await lookAtLinks(sweep, await addKeptDigests(sweep, candidate, cancel), cancel)
+  const whole = await addKeptDigests(sweep, candidate, cancel)
+  if (whole === undefined) return false
+  const { uses } = await lookAtLinks(sweep, whole, cancel)
   const digests = [...new Set(uses.map(({ digest }) => digest))]
   if (digests.length === 0) return false
   const key = linkedAsKey(candidate.id)
@@ -215,9 +223,12 @@ export async function collect(
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
-  const candidates = await mapConcurrently(found, sweep.limits.maxParallelCalls, (each) =>
-    addKeptDigests(sweep, each, cancel),
-  )
+  const candidates: Candidate[] = []
+  await mapConcurrently(found, sweep.limits.maxParallelCalls, async (each) => {
+    const candidate = await addKeptDigests(sweep, each, cancel)
+    if (candidate === undefined) verdicts.set(each.id, 'leased')
+    else candidates.push(candidate)
+  })
   const first = await lookAtUses(sweep, candidates, cancel)
   const unused: Candidate[] = []
   for (const [candidate, { verdict, uses }] of first) {

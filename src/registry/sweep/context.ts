@@ -29,6 +29,8 @@ export interface SweepCounts {
   freedBytes: number
   /** Entries that were looked at and wait for a lease or for what they were written for. */
   waiting: number
+  /** Records that cannot be read: the scrub mends them, what they may concern is left alone. */
+  unreadable: number
   /** Leftovers of the driver. */
   leftovers: number
 }
@@ -43,6 +45,7 @@ export function createCounts(): SweepCounts {
     blobs: 0,
     freedBytes: 0,
     waiting: 0,
+    unreadable: 0,
     leftovers: 0,
   }
 }

@@ -9,6 +9,7 @@ import { decodeGarbage, decodeLink, decodeTag, type GarbageRecord } from '../rec
 import { type Candidate, collect, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
 import { cleanNames } from './hints.ts'
+import { decodeOrCount, workOrCount } from './unreadable.ts'
 import { endUploads } from './uploads.ts'
 
 interface Entry extends GarbageRecord {
@@ -32,11 +33,13 @@ async function hasHappened(sweep: SweepContext, { until, repository }: Entry, ca
 }
 
 /** The ids that links of a digest name, other than one that is ended anyhow. */
-async function idsOf({ driver }: SweepContext, digest: Digest, cancel: Cancel): Promise<ReadonlySet<string>> {
+async function idsOf(sweep: SweepContext, digest: Digest, cancel: Cancel): Promise<ReadonlySet<string>> {
+  const { driver } = sweep
   const ids = new Set<string>()
   for await (const { key } of listAll(driver, linksPrefix(digest), cancel)) {
     const stored = await driver.read(key, cancel)
-    if (stored !== undefined) ids.add(decodeLink(stored.bytes).id)
+    const link = stored && decodeOrCount(sweep, () => decodeLink(stored.bytes))
+    if (link !== undefined) ids.add(link.id)
   }
   return ids
 }
@@ -68,7 +71,8 @@ async function workThrough(sweep: SweepContext, entries: readonly Entry[], cance
     let isPushing = false
     if (repository !== undefined) {
       for (const digest of manifests) {
-        if ((await cleanNames(sweep, repository, digest, cancel)) === 'pushing') isPushing = true
+        const state = await workOrCount(sweep, () => cleanNames(sweep, repository, digest, cancel))
+        if (state !== 'clean') isPushing = true
       }
     }
     const ids = new Set<string>(id === undefined ? [] : [id])
@@ -100,8 +104,11 @@ async function workThrough(sweep: SweepContext, entries: readonly Entry[], cance
 async function readEntry(sweep: SweepContext, key: string, ageMs: number, cancel: Cancel): Promise<Entry | undefined> {
   const stored = await sweep.driver.read(key, cancel)
   if (stored === undefined) return undefined
-  const entry = { ...decodeGarbage(stored.bytes), key, ageMs }
-  if (ageMs >= sweep.limits.leaseMs || (await hasHappened(sweep, entry, cancel))) return entry
+  const record = decodeOrCount(sweep, () => decodeGarbage(stored.bytes))
+  if (record === undefined) return undefined
+  const entry = { ...record, key, ageMs }
+  if (ageMs >= sweep.limits.leaseMs) return entry
+  if ((await workOrCount(sweep, () => hasHappened(sweep, entry, cancel))) === true) return entry
   sweep.counts.waiting++
   return undefined
 }

@@ -8,6 +8,7 @@ import { mapConcurrently } from '../concurrently.ts'
 import { manifestsPrefix, parseManifestKey, parsePushKey, repositoryPushesPrefix } from '../layout.ts'
 import { decodeGarbage, decodeManifest } from '../records.ts'
 import type { SweepContext } from './context.ts'
+import { decodeOrCount } from './unreadable.ts'
 
 /** `push`: a push in flight names it, it will be asked again; `manifest`: a manifest does. */
 export type NamedBy = 'push' | 'manifest'
@@ -19,26 +20,35 @@ export function blobsOf(bytes: Buffer, mediaType: string): readonly Digest[] {
   return parseManifest(bytes, mediaType, noLimits).blobs
 }
 
-async function blobsOfPush({ driver }: SweepContext, key: string, cancel: Cancel): Promise<readonly Digest[]> {
-  const stored = await driver.read(key, cancel)
+async function blobsOfPush(sweep: SweepContext, key: string, cancel: Cancel): Promise<readonly Digest[]> {
+  const stored = await sweep.driver.read(key, cancel)
   if (stored === undefined) return []
-  if (parsePushKey(key)?.entry === 'over') return decodeGarbage(stored.bytes).digests ?? []
-  const { bytes, mediaType } = decodeManifest(stored.bytes)
-  return blobsOf(bytes, mediaType)
+  // An entry that cannot be read belongs to a process that power loss has ended: nobody will promote it.
+  const blobs = decodeOrCount(sweep, () => {
+    if (parsePushKey(key)?.entry === 'over') return decodeGarbage(stored.bytes).digests
+    const { bytes, mediaType } = decodeManifest(stored.bytes)
+    return blobsOf(bytes, mediaType)
+  })
+  return blobs ?? []
 }
 
+/** `unknown` when the manifest cannot be read: it may name anything. */
 async function blobsOfManifest(
-  { driver, contents }: SweepContext,
+  sweep: SweepContext,
   key: string,
   cancel: Cancel,
-): Promise<readonly Digest[]> {
+): Promise<readonly Digest[] | 'unknown'> {
+  const { driver, contents } = sweep
   const digest = parseManifestKey(key)
   const known = contents.get(digest)
   if (known !== undefined) return known
   const stored = await driver.read(key, cancel)
   if (stored === undefined) return []
-  const { bytes, mediaType } = decodeManifest(stored.bytes)
-  const blobs = blobsOf(bytes, mediaType)
+  const blobs = decodeOrCount(sweep, () => {
+    const { bytes, mediaType } = decodeManifest(stored.bytes)
+    return blobsOf(bytes, mediaType)
+  })
+  if (blobs === undefined) return 'unknown'
   contents.set(digest, blobs)
   return blobs
 }
@@ -63,7 +73,14 @@ export async function findNamed(
   for await (const page of listPages(driver, manifestsPrefix(repository), cancel)) {
     const keys = page.entries.map(({ key }) => key)
     const named = await mapConcurrently(keys, limits.maxParallelCalls, (key) => blobsOfManifest(sweep, key, cancel))
-    for (const blobs of named) note(blobs, 'manifest')
+    for (const blobs of named) {
+      if (blobs === 'unknown')
+        note(
+          [...wanted].filter((each) => !found.has(each)),
+          'push',
+        )
+      else note(blobs, 'manifest')
+    }
   }
   return found
 }

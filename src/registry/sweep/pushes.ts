@@ -8,6 +8,7 @@ import { decodeManifest, decodeTag, encodeRecord, type GarbageRecord } from '../
 import { parseManifest } from '../../oci/manifest.ts'
 import type { SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
+import { decodeOrCount } from './unreadable.ts'
 
 interface FoundPush extends Omit<PushKey, 'entry'> {
   /** Entries with their keys; `over` apart. */
@@ -20,21 +21,24 @@ const noLimits = { maxDepth: Number.POSITIVE_INFINITY, maxReferences: Number.POS
 
 /** What the entries of a push would have named. */
 async function readGarbage(
-  { driver }: SweepContext,
+  sweep: SweepContext,
   { repository, entries }: FoundPush,
   cancel: Cancel,
 ): Promise<GarbageRecord> {
   const manifests = new Set<Digest>()
   const digests = new Set<Digest>()
   for (const key of entries) {
-    const stored = await driver.read(key, cancel)
+    const stored = await sweep.driver.read(key, cancel)
     if (stored === undefined) continue
     if (parsePushKey(key)?.entry === 'tag') {
-      manifests.add(decodeTag(stored.bytes).digest)
+      const tag = decodeOrCount(sweep, () => decodeTag(stored.bytes))
+      if (tag !== undefined) manifests.add(tag.digest)
       continue
     }
-    const { digest, bytes, mediaType } = decodeManifest(stored.bytes)
-    const parsed = parseManifest(bytes, mediaType, noLimits)
+    const manifest = decodeOrCount(sweep, () => decodeManifest(stored.bytes))
+    const parsed = manifest && decodeOrCount(sweep, () => parseManifest(manifest.bytes, manifest.mediaType, noLimits))
+    if (manifest === undefined || parsed === undefined) continue
+    const { digest } = manifest
     for (const each of parsed.blobs) digests.add(each)
     for (const each of [digest, ...parsed.manifests]) manifests.add(each)
     if (parsed.subject !== undefined) manifests.add(parsed.subject)

@@ -11,13 +11,14 @@ import { decodeClaim } from '../records.ts'
 import { type Candidate, collect, keepDigests, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
+import { decodeOrCount } from './unreadable.ts'
 
 /** An upload that was taken back: nothing of it can be published any more. */
 interface Ended {
   readonly candidate: Candidate
   /** Claims, and what else goes with them. */
   readonly claims: readonly string[]
-  /** False while a copy that was begun before may still land. */
+  /** False while a copy that was begun before may still land, and when a claim cannot be read. */
   readonly isSettled: boolean
 }
 
@@ -27,13 +28,16 @@ async function takeBack(sweep: SweepContext, { id, digests: known }: Candidate, 
   const digests = new Set<Digest>(known)
   const claims: string[] = []
   const entries: string[] = []
+  let isReadable = true
   for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
     switch (kindOfUploadKey(key)) {
       case 'claim': {
         claims.push(key)
         const stored = await driver.read(key, cancel)
-        const digest = stored && decodeClaim(stored.bytes).digest
-        if (digest !== undefined) digests.add(digest)
+        const claim = stored && decodeOrCount(sweep, () => decodeClaim(stored.bytes))
+        // Nobody knows then under which digest the bytes are linked.
+        if (stored !== undefined && claim === undefined) isReadable = false
+        if (claim?.digest !== undefined) digests.add(claim.digest)
         break
       }
       case 'closed-as':
@@ -47,8 +51,8 @@ async function takeBack(sweep: SweepContext, { id, digests: known }: Candidate, 
     }
   }
   if (mode === 'sweep') for (const key of entries) await driver.remove(key, cancel)
-  const isSettled = driver.promotion === 'move' || mode === 'look' || hasWaited(sweep, uploadPrefix(id))
-  return { candidate: { id, digests }, claims, isSettled }
+  const hasLanded = driver.promotion === 'move' || mode === 'look' || hasWaited(sweep, uploadPrefix(id))
+  return { candidate: { id, digests }, claims, isSettled: isReadable && hasLanded }
 }
 
 /** Ends these uploads (`digests`: what else their bytes may be linked as) and tells what became of their bytes. */
