@@ -85,7 +85,7 @@ export const mutants: readonly Mutant[] = [
       apply: move(
         '  for await (const page of listPages(driver, repositoryPushesPrefix(repository), cancel)) {',
         '  for await (const page of listPages(driver, manifestsPrefix(repository), cancel)) {',
-        "for (const blobs of named) note(blobs, 'manifest')\n  }\n",
+        "else note(blobs, 'manifest')\n    }\n  }\n",
       ),
     },
     scenarios: ['a collector has looked once | manifest push'],
