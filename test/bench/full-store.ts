@@ -81,12 +81,17 @@ function writeGarbage(root: string, repository: RepositoryName, n: number): void
   write(root, layout.claimKey(id, 0), encodeRecord(claim))
 }
 
-/** Writes the store and returns its repositories. */
-export function writeFullStore(root: string, { records, garbage }: StoreSize): readonly RepositoryName[] {
+/** The repositories of a store of this size. */
+export function listRepositories({ records }: StoreSize): readonly RepositoryName[] {
   const images = Math.ceil(records / recordsPerImage)
-  const repositories = Array.from({ length: Math.ceil(images / imagesPerRepository) }, (_, i) =>
-    parseName(`team${i % 20}/app${i}`),
-  )
+  return Array.from({ length: Math.ceil(images / imagesPerRepository) }, (_, i) => parseName(`team${i % 20}/app${i}`))
+}
+
+/** Writes the store and returns its repositories. */
+export function writeFullStore(root: string, size: StoreSize): readonly RepositoryName[] {
+  const { records, garbage } = size
+  const images = Math.ceil(records / recordsPerImage)
+  const repositories = listRepositories(size)
   write(root, layout.formatKey, Buffer.from('{"format":1}'))
   for (let i = 0; i < images; i++) {
     const repository = repositories[Math.floor(i / imagesPerRepository)]

@@ -1,6 +1,6 @@
 /**
- * `node test/bench/sweep.ts [RECORDS] [GARBAGE]`: how fast the sweep frees blobs that nothing names, among records that it must leave alone, and what pulls
- * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns. A measurement, never a test.
+ * `node test/bench/sweep.ts [RECORDS] [GARBAGE] [FOLDER]`: how fast the sweep frees blobs that nothing names, among records that it must leave alone, and what pulls
+ * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns. A FOLDER that `writeFullStore` has filled before is used as it is. A measurement, never a test.
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBerth } from '../clients/berth.ts'
-import { writeFullStore } from './full-store.ts'
+import { listRepositories, writeFullStore } from './full-store.ts'
 import { measurePulls } from './pull-latency.ts'
 
 const records = Number(process.argv[2] ?? 1_000_000)
@@ -16,7 +16,8 @@ const garbage = Number(process.argv[3] ?? 100_000)
 const roundSeconds = 8
 const rounds = 5
 
-const root = await mkdtemp(join(tmpdir(), 'berth-bench-sweep-'))
+const filled = process.argv[4]
+const root = filled ?? (await mkdtemp(join(tmpdir(), 'berth-bench-sweep-')))
 const env = {
   BERTH_STORAGE_FILESYSTEM_ROOT: root,
   BERTH_LOG_LEVEL: 'warn',
@@ -31,8 +32,9 @@ async function countData(): Promise<number> {
 }
 
 try {
-  console.log(`writing ${records} records and ${garbage} blobs that nothing names`)
-  const repositories = writeFullStore(root, { records, garbage })
+  console.log(`${records} records and ${garbage} blobs that nothing names`)
+  const size = { records, garbage }
+  const repositories = filled === undefined ? writeFullStore(root, size) : listRepositories(size)
   await sleep(1100)
   const berth = await startBerth({ folder: root, env })
   const all = await countData()
