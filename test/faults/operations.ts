@@ -105,6 +105,8 @@ export const operations: Readonly<Record<string, Operation>> = {
   'push an index': { run: put('both', indexOf(first, second)) },
   'push a referrer': { run: put(sha256(referrer), referrer) },
   'add a tag': { run: put('third', first) },
+  'create an immutable tag': { run: put('fixed', fresh) },
+  'create an immutable tag of a manifest that is there': { run: put('fixed', first) },
   'move a tag': { run: put('second', first) },
   'move a tag to a new manifest': { run: put('first', fresh) },
   'delete a tag': { run: remove('first') },
@@ -122,5 +124,17 @@ export const operations: Readonly<Record<string, Operation>> = {
       world.advance(25 * hour)
     },
     run: ({ sweep }) => sweep.run('sweep'),
+  },
+  // Without referrers: those that a run left behind when it failed count as untagged from then on.
+  'apply the retention rules': {
+    async before(world) {
+      const { registry, sweep } = world.start()
+      await pushManifest(registry, repo, 'old', fresh)
+      await pushManifest(registry, repo, 'old', first)
+      world.advance(hour / 5)
+      await sweep.run('sweep')
+      world.advance(2 * hour)
+    },
+    run: ({ retention }) => retention.run('remove'),
   },
 }

@@ -8,9 +8,12 @@ import { OciError } from '../../src/oci/errors.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
 import type { Context } from '../../src/registry/context.ts'
+import { createImmutableTags } from '../../src/registry/immutable.ts'
 import { keySpace, manifestsPrefix, parseManifestKey, parseTagKey, tagsPrefix } from '../../src/registry/layout.ts'
 import { createLocalRegistry } from '../../src/registry/local.ts'
 import type { Registry } from '../../src/registry/registry.ts'
+import { createRetention, type Retention } from '../../src/registry/retention/retention.ts'
+import { compileRules } from '../../src/registry/retention/rules.ts'
 import { createSweep, type Sweep } from '../../src/registry/sweep/sweep.ts'
 import type { Driver } from '../../src/storage/driver.ts'
 import { createFilesystemDriver } from '../../src/storage/filesystem/driver.ts'
@@ -29,6 +32,7 @@ export interface World {
 export interface Process {
   readonly registry: Registry
   readonly sweep: Sweep
+  readonly retention: Retention
 }
 
 const sweepLimits = {
@@ -38,6 +42,9 @@ const sweepLimits = {
   copyWindowMs: hour / 6,
   batchSize: 10,
 }
+
+const immutableTags = createImmutableTags([{ repositories: '**', tags: 'fixed*' }], 'immutable')
+const findRules = compileRules([{ repositories: '**', tags: 'old*', maxAgeMs: hour, untaggedMs: hour }], 'rules')
 
 export const kinds = ['memory', 'filesystem'] as const
 
@@ -61,10 +68,11 @@ export async function createWorlds(kind: (typeof kinds)[number]) {
         advance: (ms) => void (ahead += ms),
         start(through = driver) {
           const sleep = async (ms: number): Promise<void> => void (ahead += ms)
-          const context: Context = { driver: through, limits, createId: randomUUID, now, sleep }
+          const context: Context = { driver: through, limits, immutableTags, createId: randomUUID, now, sleep }
           return {
             registry: createLocalRegistry(context),
-            sweep: createSweep({ ...context, sweepLimits, monotonicMs: now }),
+            sweep: createSweep({ ...context, sweepLimits, tracksUntagged: () => true, monotonicMs: now }),
+            retention: createRetention(context, findRules),
           }
         },
       }

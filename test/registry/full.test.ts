@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseReference } from '../../src/oci/name.ts'
-import { chunkOf, createWorld, pushBlob, pushImage, readBlob, repo, sha256, type World } from './harness.ts'
+import { createRetention } from '../../src/registry/retention/retention.ts'
+import { compileRules } from '../../src/registry/retention/rules.ts'
+import { createSweep } from '../../src/registry/sweep/sweep.ts'
+import { chunkOf, createWorld, hour, pushBlob, pushImage, readBlob, repo, sha256, type World } from './harness.ts'
 
 const full = { reason: 'full' }
 
-/** A store without room for another byte. */
-async function fill(): Promise<{ readonly world: World; readonly image: string }> {
-  const world = createWorld({}, { maxBytes: 20_000 })
-  const { digest } = await pushImage(world.registry, repo, 'v1')
-  await pushImage(world.registry, repo, 'v2', ['other'])
-  await pushBlob(world.registry, repo, 'alone')
+async function fillUp(world: World): Promise<void> {
   for (let size = 8192; size >= 1; size = Math.floor(size / 2)) {
     for (;;) {
       try {
@@ -20,6 +18,15 @@ async function fill(): Promise<{ readonly world: World; readonly image: string }
       }
     }
   }
+}
+
+/** A store without room for another byte. */
+async function fill(): Promise<{ readonly world: World; readonly image: string }> {
+  const world = createWorld({}, { maxBytes: 20_000 })
+  const { digest } = await pushImage(world.registry, repo, 'v1')
+  await pushImage(world.registry, repo, 'v2', ['other'])
+  await pushBlob(world.registry, repo, 'alone')
+  await fillUp(world)
   return { world, image: digest }
 }
 
@@ -40,5 +47,19 @@ describe('a store that is full', () => {
     await world.registry.manifests.remove(repo, parseReference('v2'))
     await world.registry.manifests.remove(repo, parseReference(image))
     await assert.rejects(world.registry.manifests.get(repo, parseReference('v1')), { code: 'MANIFEST_UNKNOWN' })
+  })
+
+  it('lets the sweep note what lost its tag, and retention remove what is due', async () => {
+    const { world, image } = await fill()
+    await world.registry.manifests.remove(repo, parseReference('v1'))
+    world.clock.now += hour
+    const sweepLimits = { garbageAgeMs: 1, uploadIdleMs: hour, pushIdleMs: hour, copyWindowMs: 1, batchSize: 10 }
+    const monotonicMs = (): number => world.clock.now
+    await createSweep({ ...world.context, sweepLimits, monotonicMs, tracksUntagged: () => true }).run('sweep')
+    await fillUp(world)
+    world.clock.now += hour
+    const rules = compileRules([{ repositories: '**', untaggedMs: hour }], 'rules')
+    assert.equal((await createRetention(world.context, rules).run('remove')).manifests, 1)
+    await assert.rejects(world.registry.manifests.get(repo, parseReference(image)), { code: 'MANIFEST_UNKNOWN' })
   })
 })

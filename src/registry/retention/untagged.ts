@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import { listAll } from '../../storage/list-all.ts'
-import type { Cancel } from '../../storage/driver.ts'
+import { type Cancel, StorageError } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import type { Context } from '../context.ts'
 import { hintsAfter, manifestKey, namedPrefix, parseHintKey } from '../layout.ts'
@@ -108,6 +108,20 @@ async function isNamed(
   )
 }
 
+/** From now on the manifest counts as untagged. A store without room takes no notes: what is due must go all the same. */
+async function noteUntagged(
+  { driver }: RetentionContext,
+  repository: RepositoryName,
+  digest: Digest,
+  cancel: Cancel,
+): Promise<void> {
+  try {
+    await driver.write(untaggedKey(repository, digest), Buffer.alloc(0), { ...cancel, durable: false })
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.reason !== 'full') throw error
+  }
+}
+
 async function examine(
   retention: RetentionContext,
   repository: RepositoryName,
@@ -116,7 +130,6 @@ async function examine(
   cancel: Cancel,
 ): Promise<void> {
   const { driver, counts, mode, onDecision } = retention
-  const note = untaggedKey(repository, digest)
   if (await isNamed(retention, repository, digest, names, cancel)) return
   const manifest = await readManifest(retention, repository, digest, cancel)
   if (manifest === undefined) return
@@ -127,7 +140,7 @@ async function examine(
     onDecision({ repository, what: { kind: 'manifest', digest }, verdict: 'wait', rule: rule.name, reason })
   }
   if (since === undefined) {
-    if (mode === 'remove') await driver.write(note, Buffer.alloc(0), { ...cancel, durable: false })
+    if (mode === 'remove') await noteUntagged(retention, repository, digest, cancel)
     return wait(`untagged, seen for the first time: goes in ${describeSpan(rule.afterMs)}`)
   }
   const span = `untagged for ${describeSpan(now - since)}`

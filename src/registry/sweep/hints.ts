@@ -44,19 +44,33 @@ async function judgeHint(
   return naming?.push === hint.push ? 'leads' : 'dead'
 }
 
+/** What the keys beside a manifest say of it. */
+interface Names {
+  readonly isThere: boolean
+  /** A tag, an index or a push in flight names it, as far as its hints tell. */
+  readonly isNamed: boolean
+  readonly hasNote: boolean
+  /** Hints of tags and indexes that lead nowhere any more. */
+  readonly lost: readonly string[]
+}
+
 /**
- * A manifest that is there has lost a name: retention counts from now on. Where it does not, what was noted before no longer holds. This comes before the
- * hint goes, so a note that is older than a name is always told by the hint.
+ * Keeps the note right that says since when nothing names a manifest. When its last name is lost, retention counts from now on; where it does not, what was
+ * noted before no longer holds. This comes before the hint goes, so a note that is older than a name is always told by the hint.
  */
-async function noteLostName(
+async function settleNote(
   { driver, tracksUntagged }: SweepContext,
   repository: RepositoryName,
   digest: Digest,
+  { isThere, isNamed, hasNote, lost }: Names,
   cancel: Cancel,
 ): Promise<void> {
   const key = untaggedKey(repository, digest)
-  if (tracksUntagged?.(repository) === true) await driver.write(key, Buffer.alloc(0), cancel)
-  else await driver.remove(key, cancel)
+  if (isThere && !isNamed && lost.length > 0 && tracksUntagged?.(repository) === true) {
+    await driver.write(key, Buffer.alloc(0), { ...cancel, reserve: true })
+  } else if (hasNote && (!isThere || isNamed || lost.length > 0)) {
+    await driver.remove(key, cancel)
+  }
 }
 
 /** Cleans up behind one manifest, whether it is there or not. `pushing`: a push is under way that may name it, so look again later. */
@@ -69,28 +83,31 @@ export async function cleanNames(
   const { driver, counts, mode } = sweep
   await removeDeadTags(sweep, repository, digest, cancel)
   const manifest = await readManifest(sweep, repository, digest, cancel)
-  let isPushing = false
-  let isNoted = manifest === undefined || mode === 'look'
+  let [isPushing, isNamed, hasNote] = [false, false, false]
+  const lost: string[] = []
   for await (const { key } of listAll(driver, namedPrefix(repository, digest), cancel)) {
     const incarnation = parseManifestMark(key)
-    if (isUntaggedKey(key)) {
-      if (manifest !== undefined) continue
-      counts.hints++
-    } else if (incarnation === undefined) {
-      const hint = parseHintKey(key)
-      const state = hint && (await judgeHint(sweep, repository, digest, hint, cancel))
-      isPushing ||= state === 'pushing'
-      if (state !== 'dead') continue
-      counts.hints++
-      if (!isNoted && hint?.kind !== 'referrer') {
-        await noteLostName(sweep, repository, digest, cancel)
-        isNoted = true
-      }
-    } else {
-      if (incarnation === manifest?.push) continue
+    const hint = parseHintKey(key)
+    hasNote ||= isUntaggedKey(key)
+    if (incarnation !== undefined && incarnation !== manifest?.push) {
       counts.marks++
+      if (mode === 'sweep') await driver.remove(key, cancel)
     }
-    if (mode === 'sweep') await driver.remove(key, cancel)
+    if (hint === undefined) continue
+    const state = await judgeHint(sweep, repository, digest, hint, cancel)
+    isPushing ||= state === 'pushing'
+    if (state !== 'dead') {
+      isNamed ||= hint.kind !== 'referrer'
+      continue
+    }
+    counts.hints++
+    if (hint.kind !== 'referrer') lost.push(key)
+    else if (mode === 'sweep') await driver.remove(key, cancel)
+  }
+  if (hasNote && manifest === undefined) counts.hints++
+  if (mode === 'sweep') {
+    await settleNote(sweep, repository, digest, { isThere: manifest !== undefined, isNamed, hasNote, lost }, cancel)
+    for (const key of lost) await driver.remove(key, cancel)
   }
   return isPushing ? 'pushing' : 'clean'
 }
