@@ -40,7 +40,9 @@ export function renderRetention(counts: RetentionCounts, mode: 'remove' | 'look'
     `${count.toLocaleString('en')} ${words}${count === 1 ? '' : 's'}`
   const title = mode === 'look' ? 'The rules would remove' : 'Removed'
   const waiting = counts.waiting === 0 ? '' : `; ${number(counts.waiting, 'untagged manifest')} not yet`
-  return `${title} ${number(counts.tags, 'tag')} and ${number(counts.manifests, 'manifest')}${waiting}.\n`
+  const unreadable =
+    counts.unreadable === 0 ? '' : `${number(counts.unreadable, 'record')} cannot be read: run berth scrub.\n`
+  return `${title} ${number(counts.tags, 'tag')} and ${number(counts.manifests, 'manifest')}${waiting}.\n${unreadable}`
 }
 
 function refuse(message: string): never {

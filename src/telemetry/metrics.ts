@@ -207,6 +207,11 @@ function createRetentionMetrics(registers: Registry[]): Metrics['recordRetention
     help: 'Untagged manifests that the last run left for later.',
     registers,
   })
+  const unreadable = new Gauge({
+    name: 'berth_retention_unreadable',
+    help: 'Records that the last run could not read and left to the scrub.',
+    registers,
+  })
   return (sample) => {
     runs.inc({ outcome: sample.outcome })
     seconds.inc(sample.seconds)
@@ -214,6 +219,7 @@ function createRetentionMetrics(registers: Registry[]): Metrics['recordRetention
     for (const [name, count] of Object.entries<unknown>({ ...sample.counts })) {
       if (typeof count !== 'number') continue
       if (name === 'waiting') waiting.set(count)
+      else if (name === 'unreadable') unreadable.set(count)
       else if (name === 'tags' || name === 'manifests') removed.inc({ kind: name }, count)
     }
   }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { parseName, parseReference, type RepositoryName } from '../../src/oci/name.ts'
+import { parseName, parseReference, parseTag, type RepositoryName } from '../../src/oci/name.ts'
 import { createImmutableTags } from '../../src/registry/immutable.ts'
+import { manifestKey, tagKey } from '../../src/registry/layout.ts'
 import { untaggedKey } from '../../src/registry/layout-untagged.ts'
 import type { Decision } from '../../src/registry/retention/context.ts'
 import { createRetention } from '../../src/registry/retention/retention.ts'
@@ -362,7 +363,7 @@ describe('a run that only looks', () => {
     const before = await world.keys()
     const { counts, decisions } = await apply(world, [{ ...week, keepLast: 1 }], 'look')
     assert.deepEqual(await world.keys(), before)
-    assert.deepEqual(counts, { repositories: 1, tags: 1, manifests: 1, waiting: 0 })
+    assert.deepEqual(counts, { repositories: 1, tags: 1, manifests: 1, waiting: 0, unreadable: 0 })
     assert.deepEqual(
       decisions.map(({ verdict, what }) => `${verdict} ${what.kind === 'tag' ? what.tag : 'manifest'}`),
       ['remove a', 'keep b', 'remove manifest'],
@@ -373,6 +374,21 @@ describe('a run that only looks', () => {
     const world = await worldWith(image('a'))
     await apply(world, [week], 'look')
     assert.ok(!(await world.keys('named/')).includes(untaggedKey(repo, sha256(image('a')))))
+  })
+})
+
+describe('a record that cannot be read', () => {
+  it('stops nobody, is counted, and stays with what it may concern', async () => {
+    const world = await worldWith(image('a'), image('b'))
+    await pushHourly(world, ['old', 'torn', 'new'])
+    await apply(world, [week])
+    await world.driver.write(tagKey(repo, parseTag('torn')), Buffer.from('{"dig'))
+    await world.driver.write(manifestKey(repo, sha256(image('a'))), Buffer.from('{"dig'))
+    world.clock.now += 8 * day
+    await pushManifest(world.registry, repo, 'new', image('moved'))
+    const { counts } = await apply(world, [{ ...week, keepLast: 1 }])
+    assert.deepEqual([counts.tags, counts.manifests, counts.unreadable], [1, 1, 3])
+    assert.deepEqual(await tagsOf(world), ['new', 'torn'])
   })
 })
 

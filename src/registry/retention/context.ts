@@ -22,6 +22,8 @@ export interface RetentionCounts {
   manifests: number
   /** Untagged manifests that go later. */
   waiting: number
+  /** Records that cannot be read: the scrub mends them, what they may concern stays. */
+  unreadable: number
 }
 
 export interface RetentionContext extends Context {

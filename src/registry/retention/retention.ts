@@ -26,7 +26,7 @@ export interface Retention {
 export function createRetention(context: Context, findRules: FindRules): Retention {
   return {
     async run(mode, { onDecision = () => undefined, ...cancel } = {}) {
-      const counts = { repositories: 0, tags: 0, manifests: 0, waiting: 0 }
+      const counts = { repositories: 0, tags: 0, manifests: 0, waiting: 0, unreadable: 0 }
       const retention: RetentionContext = { ...context, mode, counts, onDecision }
       for await (const { key } of listAll(context.driver, catalogPrefix, { ...cancel, delimiter: '/' })) {
         await retainRepository(retention, findRules, parseCatalogEntry(key), cancel)

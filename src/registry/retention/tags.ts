@@ -10,6 +10,7 @@ import { mapConcurrently } from '../concurrently.ts'
 import { manifestKey, parseTagKey, tagsPrefix } from '../layout.ts'
 import { decodeTag } from '../records.ts'
 import { removeTagVersion } from '../removal.ts'
+import { decodeOrCount } from '../sweep/unreadable.ts'
 import { type Decision, describeSpan, type RetentionContext } from './context.ts'
 import type { NamedRule, RepositoryRules } from './rules.ts'
 
@@ -124,8 +125,9 @@ async function removeTag(
   if (retention.mode === 'look') return 'removed'
   const stored = await retention.driver.read(key, cancel)
   if (stored === undefined || stored.modified > modified) return 'left'
-  const { digest } = decodeTag(stored.bytes)
-  const named = { key, digest, version: stored.version }
+  const tag = decodeOrCount(retention, () => decodeTag(stored.bytes))
+  if (tag === undefined) return 'left'
+  const named = { key, digest: tag.digest, version: stored.version }
   return (await removeTagVersion(retention, repository, named, cancel)) === 'removed' ? 'removed' : 'left'
 }
 

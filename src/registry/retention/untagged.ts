@@ -14,6 +14,7 @@ import { untaggedKey } from '../layout-untagged.ts'
 import { readManifest, readTag, type StoredManifest } from '../lookup.ts'
 import { findNamingIndex, findNamingTag } from '../named.ts'
 import { removeUnlessKept } from '../removal.ts'
+import { workOrCount } from '../sweep/unreadable.ts'
 import { describeSpan, type RetentionContext } from './context.ts'
 import { listNamed, type Names, readNames, untaggedSince } from './names.ts'
 import type { RepositoryRules } from './rules.ts'
@@ -164,7 +165,7 @@ export async function retainUntagged(
   const { driver, limits } = retention
   for await (const { manifests, now } of listNamed(driver, repository, cancel)) {
     await mapConcurrently(manifests, limits.maxParallelCalls, ({ digest, names }) =>
-      examine(retention, repository, rule, { digest, names, now }, cancel),
+      workOrCount(retention, () => examine(retention, repository, rule, { digest, names, now }, cancel)),
     )
   }
 }

@@ -1,13 +1,17 @@
 /**
- * Records that cannot be read, as power loss may leave those that are written without a sync. The sweep must not stop for one, nor guess what it said: it
- * is counted, what it may concern is left alone, and the scrub mends it.
+ * Records that cannot be read, as power loss may leave those that are written without a sync. Neither the sweep nor retention may stop for one, or
+ * guess what it said: it is counted, what it may concern is left alone, and the scrub mends it.
  */
 import { OciError } from '../../oci/errors.ts'
 import { DamagedRecordError } from '../records.ts'
-import type { SweepContext } from './context.ts'
+
+/** Who counts such records. */
+interface Counting {
+  readonly counts: { unreadable: number }
+}
 
 /** What a record says; `undefined` when it cannot be read. */
-export function decodeOrCount<T>({ counts }: SweepContext, decode: () => T): T | undefined {
+export function decodeOrCount<T>({ counts }: Counting, decode: () => T): T | undefined {
   try {
     return decode()
   } catch (error) {
@@ -18,7 +22,7 @@ export function decodeOrCount<T>({ counts }: SweepContext, decode: () => T): T |
 }
 
 /** Runs `work`; `undefined` when it met a record that cannot be read. */
-export async function workOrCount<T>({ counts }: SweepContext, work: () => Promise<T>): Promise<T | undefined> {
+export async function workOrCount<T>({ counts }: Counting, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
