@@ -2,7 +2,7 @@
 import type { Hash } from 'node:crypto'
 import { algorithmOf, createHasher, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import type { Cancel } from '../storage/driver.ts'
+import { type Cancel, StorageError } from '../storage/driver.ts'
 import { closeUpload } from './close.ts'
 import type { Context } from './context.ts'
 import { checkLength, checkOrder, digestSoFar, receive } from './receive.ts'
@@ -163,6 +163,8 @@ export function createUploads(context: Context): Uploads {
       try {
         return await close(upload, digest, chunk, cancel)
       } catch (error) {
+        // The note would take up the room that is kept for deletes, once for every upload that is tried; the sweep ends the session when it is idle.
+        if (error instanceof StorageError && error.reason === 'full') throw error
         // Nobody knows this session, so nobody will go on with it. Should this fail too, the sweep ends it when it is idle.
         await Promise.allSettled([endSession(context, upload.id, {})])
         throw error
