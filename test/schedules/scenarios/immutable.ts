@@ -12,13 +12,23 @@ export const immutable: readonly Scenario[] = [
     immutableTags,
     shorts: 1,
     kills: 1,
-    isSmall: true,
     async start(simulation, facts) {
       await linked(simulation, 'fresh')
       const { client, sweeps } = starter(simulation, facts)
       client('push1', (each) => each.push(a, m, 'T'))
       client('push2', (each) => each.push(a, n, 'T'))
       sweeps(1, 'garbage')
+    },
+  },
+  {
+    name: 'immutable: two pushes create it at once',
+    immutableTags,
+    isSmall: true,
+    async start(simulation, facts) {
+      await linked(simulation, 'fresh')
+      const { client } = starter(simulation, facts)
+      client('push1', (each) => each.push(a, m, 'T'))
+      client('push2', (each) => each.push(a, n, 'T'))
     },
   },
   {
