@@ -38,7 +38,7 @@ export function mountMemory(folder: string, mebibytes: number): Promise<Disk> {
 export async function mountFile(folder: string, mebibytes: number): Promise<Disk> {
   const file = `${folder}.img`
   await run('truncate', ['--size', `${mebibytes}M`, file])
-  await run('mkfs.ext4', ['-q', '-m', '0', '-N', '60000', file])
+  await run('mkfs.ext4', ['-q', '-m', '0', '-N', '30000', file])
   const device = await run('losetup', ['--find', '--show', '--direct-io=on', file])
   const disk = await mounted(folder, [device])
   return {
