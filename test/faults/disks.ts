@@ -41,11 +41,12 @@ export async function mountFile(folder: string, mebibytes: number): Promise<Disk
   await run('mkfs.ext4', ['-q', '-m', '0', '-N', '30000', file])
   const device = await run('losetup', ['--find', '--show', '--direct-io=on', file])
   const disk = await mounted(folder, [device])
+  // From now on the device goes when it is unmounted, however that comes.
+  await run('losetup', ['--detach', device])
   return {
     ...disk,
     async unmount() {
       await disk.unmount()
-      await run('losetup', ['--detach', device])
       await rm(file, { force: true })
     },
   }
