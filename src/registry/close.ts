@@ -50,8 +50,8 @@ async function claimAndEnter(
     closing.segment ?? (upload.chunks === 0 ? await writeEmptySegment(context, upload.id, cancel) : undefined)
   if (segment === undefined) {
     if (upload.digest !== closing.digest) {
-      const options = { ...cancel, durable: false }
-      await driver.write(closedAsKey(upload.id, closing.digest), Buffer.alloc(0), options)
+      // Durable: the claims tell another digest, and nothing would look for this one.
+      await driver.write(closedAsKey(upload.id, closing.digest), Buffer.alloc(0), cancel)
     }
     await enter(upload.size, before)
     return upload

@@ -68,6 +68,11 @@ export function dataMarkKey(id: string, attempt: string): string {
   return `data/${id}/!${attempt}`
 }
 
+/** The offset in the upload where the bytes of a segment begin. */
+export function parseSegmentKey(key: string): number {
+  return Number(lastSegment(key).slice(0, 16))
+}
+
 /** Marks sort before all other keys of an id. */
 export function isDataMark(key: string): boolean {
   return lastSegment(key).startsWith('!')
@@ -207,14 +212,9 @@ export function parseManifestKey(key: string): Digest {
 
 export const catalogPrefix = 'manifests/'
 
-/** A folded entry of the catalog listing. */
+/** A folded entry of the catalog listing: the `manifestsPrefix` of a repository. */
 export function parseCatalogEntry(key: string): RepositoryName {
   return readName(key.slice(catalogPrefix.length, -1))
-}
-
-/** The folded entry of a repository in the catalog listing. */
-export function catalogEntry(repository: RepositoryName): string {
-  return manifestsPrefix(repository)
 }
 
 export function tagsPrefix(repository: RepositoryName): string {

@@ -1,4 +1,5 @@
 /** Bytes that lie in several segments, as if they were one: a range of a blob, opened for copying. */
+import type { Hash } from 'node:crypto'
 import { Writable } from 'node:stream'
 import type { ByteRange, Cancel, Driver, OpenBytes } from '../storage/driver.ts'
 import type { Segment } from './records.ts'
@@ -58,6 +59,19 @@ function createSink(consume: (chunk: Buffer) => void): Writable {
       done()
     },
   })
+}
+
+/** Feeds a segment to hashers; false when it is gone. */
+export async function hashSegment(
+  driver: Driver,
+  { key, size }: Segment,
+  hashers: readonly Hash[],
+  cancel: Cancel,
+): Promise<boolean> {
+  const opened = await driver.open(key, { start: 0, end: size }, cancel)
+  const sink = createSink((chunk) => hashers.forEach((hasher) => hasher.update(chunk)))
+  await opened?.copyTo(sink, cancel)
+  return opened !== undefined
 }
 
 /** Reads all segments in order into `consume`, for hashing. Throws when one is gone. */

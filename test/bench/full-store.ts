@@ -5,7 +5,7 @@ import { computeDigest, type Digest } from '../../src/oci/digest.ts'
 import { ociManifest } from '../../src/oci/media-types.ts'
 import { parseName, parseTag, type RepositoryName } from '../../src/oci/name.ts'
 import * as layout from '../../src/registry/layout.ts'
-import { encodeManifest, encodeRecord } from '../../src/registry/records.ts'
+import { encodeManifest, encodeRecord, type Segment } from '../../src/registry/records.ts'
 
 export interface StoreSize {
   /** Keys of images: five each. */
@@ -42,14 +42,14 @@ function writeBlob(
   root: string,
   repository: RepositoryName,
   text: string,
-): { digest: Digest; id: string; size: number } {
+): { digest: Digest; id: string; size: number; segment: Segment } {
   const id = createId()
   const bytes = Buffer.from(text)
   const digest = computeDigest('sha256', bytes)
-  const segments = [{ key: layout.segmentKey(id, 0, createId()), size: bytes.length }]
-  write(root, segments[0]?.key ?? '', bytes)
-  writeRecord(root, layout.linkKey(digest, repository), encodeRecord({ id, size: bytes.length, segments }))
-  return { digest, id, size: bytes.length }
+  const segment = { key: layout.segmentKey(id, 0, createId()), size: bytes.length }
+  write(root, segment.key, bytes)
+  writeRecord(root, layout.linkKey(digest, repository), encodeRecord({ id, size: bytes.length, segments: [segment] }))
+  return { digest, id, size: bytes.length, segment }
 }
 
 function writeImage(root: string, repository: RepositoryName, n: number): void {
@@ -69,11 +69,11 @@ function writeImage(root: string, repository: RepositoryName, n: number): void {
 }
 
 function writeGarbage(root: string, repository: RepositoryName, n: number): void {
-  const { digest, id, size } = writeBlob(root, repository, `garbage ${n}`)
+  const { digest, id, size, segment } = writeBlob(root, repository, `garbage ${n}`)
   const claim = {
     repository,
     algorithm: 'sha256' as const,
-    segment: { key: layout.segmentKey(id, 0, createId()), size },
+    segment,
     chunks: 1,
     size,
     digest,

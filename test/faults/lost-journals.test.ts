@@ -1,14 +1,20 @@
 /** Journals are not synced: after power loss they may be there and empty. A sweep goes on past them, and takes nothing that is needed. */
 import assert from 'node:assert/strict'
 import { after, before as beforeAll, describe as suite, it } from 'node:test'
-import { chunkOf, hour, imageOf, pushManifest, repo } from '../registry/harness.ts'
+import { chunkOf, hour, imageOf, pushManifest, repo, sha256 } from '../registry/harness.ts'
+import { claimKey, parseClaimKey, segmentKey } from '../../src/registry/layout.ts'
+import { encodeRecord } from '../../src/registry/records.ts'
 import { listAll } from '../../src/storage/list-all.ts'
 import { createFaultyDriver } from './faulty-driver.ts'
 import { prepare, texts } from './operations.ts'
 import { createWorlds, describe, type World } from './world.ts'
 
 /** What no manifest names may go. */
-const named = texts.filter((text) => text !== 'lone')
+const named = [...texts.filter((text) => text !== 'lone'), 'abc']
+
+const isClaim = (key: string): boolean => parseClaimKey(key) !== undefined
+
+const session = encodeRecord({ repository: repo, algorithm: 'sha256', at: 0, by: 'test' })
 
 suite('a sweep after power loss', () => {
   let worlds: Awaited<ReturnType<typeof createWorlds>>
@@ -23,6 +29,20 @@ suite('a sweep after power loss', () => {
     return keys
   }
 
+  /** An image whose layer came in three chunks, the last place twice: what lost the race was left by a kill. Returns the upload. */
+  async function pushChunks(world: World): Promise<string> {
+    const { registry } = world.start()
+    const { id } = await registry.uploads.start(repo, { by: 'test' })
+    await registry.uploads.append(repo, id, chunkOf('a'))
+    await registry.uploads.append(repo, id, chunkOf('b', 1))
+    const loser = await world.driver.writeStream(segmentKey(id, 1, 'loser'))
+    await loser.write(Buffer.from('x'))
+    await loser.seal()
+    await registry.uploads.close(repo, id, sha256('abc'), chunkOf('c', 2))
+    await pushManifest(registry, repo, 'chunks', imageOf('config', ['abc']))
+    return id
+  }
+
   it('goes on past push entries and claims that are empty', async () => {
     const world = await worlds.create()
     await prepare(world)
@@ -30,7 +50,7 @@ suite('a sweep after power loss', () => {
     await Promise.race([pushManifest(world.start(driver).registry, repo, 'cut', imageOf('config', ['lone'])), death])
     const entries = await keysOf(world, 'pushes/')
     assert.ok(entries.length > 0)
-    const claim = (await keysOf(world, 'uploads/')).find((key) => /\/[0-9]{16}$/.test(key)) ?? ''
+    const claim = (await keysOf(world, 'uploads/')).find(isClaim) ?? ''
     for (const key of [...entries, claim]) await world.driver.write(key, Buffer.alloc(0))
     const { uploads } = world.start().registry
     const { id } = await uploads.start(repo, { by: 'test' })
@@ -44,5 +64,46 @@ suite('a sweep after power loss', () => {
     assert.deepEqual(await keysOf(world, 'pushes/'), [])
     assert.deepEqual(await keysOf(world, `uploads/${id}/`), [], 'an upload that was abandoned is ended')
     assert.deepEqual(await keysOf(world, 'uploads/'), [claim], 'what cannot be read is for the scrub')
+  })
+
+  it('takes nothing that is needed, whichever claims of it are gone', async () => {
+    const kept = await worlds.create()
+    await prepare(kept)
+    await pushChunks(kept)
+    const claims = (await keysOf(kept, 'uploads/')).filter(isClaim)
+    for (let lost = 0; lost <= claims.length; lost++) {
+      const world = await worlds.create()
+      await prepare(world)
+      const id = await pushChunks(world)
+      const before = await describe(world, named, new Set())
+      // Ids are random: the claims of the upload in chunks come last, so that each of them is lost alone, too.
+      const own = (await keysOf(world, `uploads/${id}/`)).filter(isClaim)
+      const all = (await keysOf(world, 'uploads/')).filter(isClaim)
+      const chosen = lost < own.length ? own.slice(lost, lost + 1) : all.slice(0, lost + 1 - own.length).concat(own)
+      for (const key of chosen) await world.driver.remove(key)
+      // The session survived: the sweep finds an upload that seems to have been abandoned.
+      await world.driver.write(`uploads/${id}/session`, session)
+      for (let i = 0; i < 3; i++) {
+        world.advance(25 * hour)
+        await world.start().sweep.run('sweep')
+      }
+      assert.deepEqual(await describe(world, named, new Set()), before, chosen.join(' '))
+      assert.deepEqual(await keysOf(world, 'uploads/'), [])
+    }
+  })
+
+  it('frees bytes that never had a claim', async () => {
+    const world = await worlds.create()
+    await prepare(world)
+    const { uploads } = world.start().registry
+    const { id } = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, id, chunkOf('a'))
+    await world.driver.remove(claimKey(id, 0))
+    const before = await describe(world, named, new Set())
+    world.advance(25 * hour)
+    await world.start().sweep.run('sweep')
+    assert.deepEqual(await describe(world, named, new Set()), before)
+    assert.deepEqual(await keysOf(world, `data/${id}/`), [])
+    assert.deepEqual(await keysOf(world, `uploads/${id}/`), [])
   })
 })

@@ -47,7 +47,7 @@ describe('a key', () => {
     fc.assert(
       fc.property(name, tag, digest, digest, fc.uuid(), (repository, t, d, other, push) => {
         assert.equal(layout.parseLinkKey(layout.linkKey(d, repository)), repository)
-        assert.equal(layout.parseCatalogEntry(layout.catalogEntry(repository)), repository)
+        assert.equal(layout.parseCatalogEntry(layout.manifestsPrefix(repository)), repository)
         const tagHint = layout.parseHintKey(layout.tagHintKey(repository, d, t, push))
         assert.deepEqual(tagHint, { kind: 'tag', tag: t, push })
         for (const kind of ['index', 'referrer'] as const) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { computeDigest } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/name.ts'
 import { isAboutData } from '../../src/registry/layout.ts'
 import { createSweep, type Sweep } from '../../src/registry/sweep/sweep.ts'
@@ -70,6 +71,28 @@ describe('a sweep', () => {
     await world.registry.manifests.remove(elsewhere, at(sha256(imageOf('config', ['layer']))))
     await sweepLater(world)
     assert.deepEqual(await world.keys(), [])
+  })
+
+  it('finds what needs bytes under a second digest, although a link of the first led to them', async () => {
+    const world = createWorld()
+    const { uploads } = world.registry
+    const { id } = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, id, { body: bodyOf('both') })
+    const other = computeDigest('sha512', Buffer.from('both'))
+    // One ends the session when the other is past its look at it.
+    world.intercept = async ({ method }) => {
+      if (method !== 'promote') return
+      world.intercept = undefined
+      await world.other.uploads.close(repo, id, sha256('both'), undefined)
+    }
+    await uploads.close(repo, id, other, undefined)
+    await pushBlob(world.registry, repo, 'config')
+    const layers = [{ mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: other, size: 4 }]
+    await pushManifest(world.registry, repo, 'v1', imageOf('config', [], { layers }))
+    await pushImage(world.registry, elsewhere, 'v1', ['both'])
+    await world.registry.manifests.remove(elsewhere, at(sha256(imageOf('config', ['both']))))
+    await sweepLater(world)
+    assert.equal(await readBlob(world.registry, repo, other), 'both')
   })
 
   it('leaves a blob alone for its lease, named or not, and then takes what nothing names', async () => {

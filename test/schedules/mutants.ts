@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
       file: 'sweep/uploads.ts',
       apply: move(
         "  if (mode === 'sweep') await driver.remove(sessionKey(id), cancel)\n",
-        '  const digests = new Set<Digest>(known)',
+        '  const { candidate, claims, entries } = await findDigests(sweep, known, cancel)\n',
         "  if (mode === 'sweep') for (const key of entries) await driver.remove(key, cancel)\n",
       ),
     },

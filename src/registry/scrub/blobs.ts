@@ -9,7 +9,8 @@ import { mapConcurrently } from '../concurrently.ts'
 import { noteGarbage } from '../garbage.ts'
 import { linksPrefix, uploadPrefix } from '../layout.ts'
 import { DamagedRecordError, type LinkRecord } from '../records.ts'
-import { addKeptDigests, type Candidate, lookAtUses } from '../sweep/collect.ts'
+import { lookAtUses } from '../sweep/collect.ts'
+import { type Candidate, findDigests } from '../sweep/digests.ts'
 import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
 import { verifyBlob } from './damage.ts'
 import { findPendingBlobs } from './pending.ts'
@@ -99,11 +100,14 @@ async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: C
   if (suspects.length === 0) return
   // Looked at again: what was pending may have been on its way when the entries were read, and other digests of the same bytes may be used.
   const atOnce = scrub.limits.maxParallelCalls
-  const whole = await mapConcurrently(suspects, atOnce, (each) => addKeptDigests(scrub.sweep, each, cancel))
-  const known = whole.filter((each) => each !== undefined)
-  for (const { digests } of await pickUnused(scrub, known, cancel)) {
-    if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...digests] }, cancel)
-    for (const digest of digests) {
+  const digestsOf = new Map<Candidate, ReadonlySet<Digest>>()
+  await mapConcurrently(suspects, atOnce, async (suspect) => {
+    const { candidate } = await findDigests(scrub.sweep, suspect, cancel)
+    if (candidate !== undefined) digestsOf.set(candidate, suspect.digests)
+  })
+  for (const unused of await pickUnused(scrub, [...digestsOf.keys()], cancel)) {
+    if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...unused.digests] }, cancel)
+    for (const digest of digestsOf.get(unused) ?? []) {
       scrub.tell({ kind: 'unused', key: linksPrefix(digest), digest, outcome: repairOutcome(scrub) })
     }
   }

@@ -19,16 +19,11 @@ import {
   parseLinkKey,
   renewalKey,
 } from '../layout.ts'
-import { decodeGarbage, decodeLink, encodeRecord } from '../records.ts'
+import { decodeLink, encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
+import { type Candidate, findDigests } from './digests.ts'
 import { findNamed } from './names.ts'
 import { decodeOrCount } from './unreadable.ts'
-
-/** Bytes, and the digests under which they may be linked. */
-export interface Candidate {
-  readonly id: string
-  readonly digests: ReadonlySet<Digest>
-}
 
 /** `named`: a manifest needs the bytes. `leased`: ask again later. `gone`: nothing of the bytes is left. */
 export type Verdict = 'named' | 'leased' | 'gone'
@@ -156,19 +151,6 @@ async function deleteCandidate(
   if (segments > 0) counts.blobs++
 }
 
-/** A candidate with all digests its bytes may be linked as; `undefined` when those cannot be read. Read after the claims were: who removes those has written this before. */
-export async function addKeptDigests(
-  sweep: SweepContext,
-  candidate: Candidate,
-  cancel: Cancel,
-): Promise<Candidate | undefined> {
-  const { id, digests } = candidate
-  const kept = await sweep.driver.read(linkedAsKey(id), cancel)
-  if (kept === undefined) return candidate
-  const record = decodeOrCount(sweep, () => decodeGarbage(kept.bytes))
-  return record && { id, digests: digests.union(new Set(record.digests)) }
-}
-
 /**
  * Keeps the digests under which bytes are linked beside them, before the claims that said so go. Another sweep may see only some of the claims, or
  * none: without this it would look for links in the wrong place, find none and delete what is needed. False when no link is there any more: then the
@@ -176,9 +158,7 @@ export async function addKeptDigests(
  */
 export async function keepDigests(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<boolean> {
   const { driver } = sweep
-  const whole = await addKeptDigests(sweep, candidate, cancel)
-  if (whole === undefined) return false
-  const { uses } = await lookAtLinks(sweep, whole, cancel)
+  const { uses } = await lookAtLinks(sweep, candidate, cancel)
   const digests = [...new Set(uses.map(({ digest }) => digest))]
   if (digests.length === 0) return false
   const key = linkedAsKey(candidate.id)
@@ -216,19 +196,13 @@ async function markAndDelete(
   return verdicts
 }
 
-/** Collects what is not needed; tells of each id what became of it. In `look` mode `gone` means that it would be. */
+/** Collects what is not needed of candidates with all their digests; tells of each id what became of it. In `look` mode `gone` means that it would be. */
 export async function collect(
   sweep: SweepContext,
-  found: readonly Candidate[],
+  candidates: readonly Candidate[],
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
-  const candidates: Candidate[] = []
-  await mapConcurrently(found, sweep.limits.maxParallelCalls, async (each) => {
-    const candidate = await addKeptDigests(sweep, each, cancel)
-    if (candidate === undefined) verdicts.set(each.id, 'leased')
-    else candidates.push(candidate)
-  })
   const first = await lookAtUses(sweep, candidates, cancel)
   const unused: Candidate[] = []
   for (const [candidate, { verdict, uses }] of first) {
@@ -239,5 +213,22 @@ export async function collect(
   if (sweep.mode === 'look')
     for (const candidate of unused) verdicts.set(candidate.id, await countOnly(sweep, candidate, cancel))
   else for (const [id, verdict] of await markAndDelete(sweep, unused, cancel)) verdicts.set(id, verdict)
+  return verdicts
+}
+
+/** The same for bytes that links led to, of which other links may lead to the same. */
+export async function collectLinked(
+  sweep: SweepContext,
+  found: readonly Candidate[],
+  cancel: Cancel,
+): Promise<ReadonlyMap<string, Verdict>> {
+  const verdicts = new Map<string, Verdict>()
+  const candidates: Candidate[] = []
+  await mapConcurrently(found, sweep.limits.maxParallelCalls, async (each) => {
+    const { candidate } = await findDigests(sweep, each, cancel)
+    if (candidate === undefined) verdicts.set(each.id, 'leased')
+    else candidates.push(candidate)
+  })
+  for (const [id, verdict] of await collect(sweep, candidates, cancel)) verdicts.set(id, verdict)
   return verdicts
 }

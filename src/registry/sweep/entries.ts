@@ -6,8 +6,9 @@ import { mapConcurrently } from '../concurrently.ts'
 import { garbagePrefix, linksPrefix } from '../layout.ts'
 import { readManifest } from '../lookup.ts'
 import { decodeGarbage, decodeLink, decodeTag, type GarbageRecord } from '../records.ts'
-import { type Candidate, collect, type Verdict } from './collect.ts'
+import { collectLinked, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
+import type { Candidate } from './digests.ts'
 import { cleanNames } from './hints.ts'
 import { decodeOrCount, workOrCount } from './unreadable.ts'
 import { endUploads } from './uploads.ts'
@@ -91,7 +92,7 @@ async function workThrough(sweep: SweepContext, entries: readonly Entry[], cance
   }
   const verdicts = new Map<string, Verdict>([
     ...(await endUploads(sweep, toCandidates(ends), cancel)),
-    ...(await collect(sweep, toCandidates(collects), cancel)),
+    ...(await collectLinked(sweep, toCandidates(collects), cancel)),
   ])
   const isDone = ({ ids, isPushing }: Found): boolean =>
     !isPushing && [...ids].every((id) => verdicts.get(id) !== 'leased')

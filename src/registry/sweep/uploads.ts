@@ -3,56 +3,32 @@
  * they say under which digests the bytes may be linked. Protocol: DESIGN section 4, "End an upload".
  */
 import type { Digest } from '../../oci/digest.ts'
-import { listAll, listPages } from '../../storage/list-all.ts'
+import { listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
-import { kindOfUploadKey, parseClosedAsKey, sessionKey, uploadIdOf, uploadPrefix, uploadsPrefix } from '../layout.ts'
-import { decodeClaim } from '../records.ts'
-import { type Candidate, collect, keepDigests, type Verdict } from './collect.ts'
+import { sessionKey, uploadIdOf, uploadPrefix, uploadsPrefix } from '../layout.ts'
+import { collect, keepDigests, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
-import { decodeOrCount } from './unreadable.ts'
+import { type Candidate, findDigests } from './digests.ts'
 
 /** An upload that was taken back: nothing of it can be published any more. */
 interface Ended {
-  readonly candidate: Candidate
+  readonly id: string
+  /** Absent while a copy that was begun before may still land, and when it cannot be read under which digests the bytes may be linked. */
+  readonly candidate: Candidate | undefined
   /** Claims, and what else goes with them. */
   readonly claims: readonly string[]
-  /** False while a copy that was begun before may still land, and when a claim cannot be read. */
-  readonly isSettled: boolean
 }
 
-async function takeBack(sweep: SweepContext, { id, digests: known }: Candidate, cancel: Cancel): Promise<Ended> {
+async function takeBack(sweep: SweepContext, known: Candidate, cancel: Cancel): Promise<Ended> {
   const { driver, mode } = sweep
+  const { id } = known
   if (mode === 'sweep') await driver.remove(sessionKey(id), cancel)
-  const digests = new Set<Digest>(known)
-  const claims: string[] = []
-  const entries: string[] = []
-  let isReadable = true
-  for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
-    switch (kindOfUploadKey(key)) {
-      case 'claim': {
-        claims.push(key)
-        const stored = await driver.read(key, cancel)
-        const claim = stored && decodeOrCount(sweep, () => decodeClaim(stored.bytes))
-        // Nobody knows then under which digest the bytes are linked.
-        if (stored !== undefined && claim === undefined) isReadable = false
-        if (claim?.digest !== undefined) digests.add(claim.digest)
-        break
-      }
-      case 'closed-as':
-        claims.push(key)
-        digests.add(parseClosedAsKey(key))
-        break
-      case 'close':
-        entries.push(key)
-        break
-      case 'session':
-    }
-  }
+  const { candidate, claims, entries } = await findDigests(sweep, known, cancel)
   if (mode === 'sweep') for (const key of entries) await driver.remove(key, cancel)
   const hasLanded = driver.promotion === 'move' || mode === 'look' || hasWaited(sweep, uploadPrefix(id))
-  return { candidate: { id, digests }, claims, isSettled: isReadable && hasLanded }
+  return { id, candidate: hasLanded ? candidate : undefined, claims }
 }
 
 /** Ends these uploads (`digests`: what else their bytes may be linked as) and tells what became of their bytes. */
@@ -63,22 +39,18 @@ export async function endUploads(
 ): Promise<ReadonlyMap<string, Verdict>> {
   const { driver, limits, mode } = sweep
   const ended = await mapConcurrently(uploads, limits.maxParallelCalls, (each) => takeBack(sweep, each, cancel))
-  const settled = ended.filter(({ isSettled }) => isSettled)
-  const verdicts = new Map<string, Verdict>(ended.map(({ candidate }) => [candidate.id, 'leased']))
-  const collected = await collect(
-    sweep,
-    settled.map(({ candidate }) => candidate),
-    cancel,
-  )
-  for (const [id, verdict] of collected) verdicts.set(id, verdict)
+  const verdicts = new Map<string, Verdict>(ended.map(({ id }) => [id, 'leased']))
+  const candidates = ended.map(({ candidate }) => candidate).filter((candidate) => candidate !== undefined)
+  for (const [id, verdict] of await collect(sweep, candidates, cancel)) verdicts.set(id, verdict)
   if (mode === 'look') return verdicts
-  const named = settled.filter(({ candidate, claims }) => claims.length > 0 && verdicts.get(candidate.id) === 'named')
-  await mapConcurrently(named, limits.maxParallelCalls, async ({ candidate }) => {
+  const claims = new Map(ended.map((each) => [each.id, each.claims]))
+  await mapConcurrently(candidates, limits.maxParallelCalls, async (candidate) => {
+    if (verdicts.get(candidate.id) !== 'named' || claims.get(candidate.id)?.length === 0) return
     if (!(await keepDigests(sweep, candidate, cancel))) verdicts.set(candidate.id, 'leased')
   })
-  const done = settled.filter(({ candidate }) => verdicts.get(candidate.id) !== 'leased')
+  const done = ended.filter(({ id }) => verdicts.get(id) !== 'leased')
   await mapConcurrently(
-    done.flatMap(({ claims }) => claims),
+    done.flatMap((each) => each.claims),
     limits.maxParallelCalls,
     (key) => driver.remove(key, cancel),
   )
