@@ -184,6 +184,20 @@ export const mutants: readonly Mutant[] = [
     scenarios: ['an index names M'],
   },
   {
+    name: 'a mark on a manifest is judged by a manifest that was read after it',
+    change: {
+      file: 'sweep/hints.ts',
+      apply: both(
+        replace('  const manifest = await readManifest(sweep, repository, digest, cancel)\n', ''),
+        replace(
+          '  let [isPushing, isNamed, hasNote] =',
+          '  const manifest = await readManifest(sweep, repository, digest, cancel)\n  let [isPushing, isNamed, hasNote] =',
+        ),
+      ),
+    },
+    scenarios: ['a sweep has read that M is gone'],
+  },
+  {
     name: 'a tag says for which incarnation it was written',
     change: {
       file: 'push.ts',

@@ -82,17 +82,14 @@ export async function cleanNames(
 ): Promise<'clean' | 'pushing'> {
   const { driver, counts, mode } = sweep
   await removeDeadTags(sweep, repository, digest, cancel)
-  const manifest = await readManifest(sweep, repository, digest, cancel)
   let [isPushing, isNamed, hasNote] = [false, false, false]
+  const marks: { readonly key: string; readonly incarnation: string }[] = []
   const lost: string[] = []
   for await (const { key } of listAll(driver, namedPrefix(repository, digest), cancel)) {
     const incarnation = parseManifestMark(key)
     const hint = parseHintKey(key)
     hasNote ||= isUntaggedKey(key)
-    if (incarnation !== undefined && incarnation !== manifest?.push) {
-      counts.marks++
-      if (mode === 'sweep') await driver.remove(key, cancel)
-    }
+    if (incarnation !== undefined) marks.push({ key, incarnation })
     if (hint === undefined) continue
     const state = await judgeHint(sweep, repository, digest, hint, cancel)
     isPushing ||= state === 'pushing'
@@ -104,9 +101,15 @@ export async function cleanNames(
     if (hint.kind !== 'referrer') lost.push(key)
     else if (mode === 'sweep') await driver.remove(key, cancel)
   }
-  if (hasNote && manifest === undefined) counts.hints++
+  // Read after its marks: whoever marked an incarnation had seen it, so one that is not there now never comes again.
+  const manifest = await readManifest(sweep, repository, digest, cancel)
+  const isThere = manifest !== undefined
+  const dead = marks.filter(({ incarnation }) => incarnation !== manifest?.push)
+  counts.marks += dead.length
+  if (hasNote && !isThere) counts.hints++
   if (mode === 'sweep') {
-    await settleNote(sweep, repository, digest, { isThere: manifest !== undefined, isNamed, hasNote, lost }, cancel)
+    for (const { key } of dead) await driver.remove(key, cancel)
+    await settleNote(sweep, repository, digest, { isThere, isNamed, hasNote, lost }, cancel)
     for (const key of lost) await driver.remove(key, cancel)
   }
   return isPushing ? 'pushing' : 'clean'

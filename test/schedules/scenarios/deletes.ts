@@ -1,6 +1,6 @@
 /** DELETE of manifests, tags and blobs against everybody else. */
 import * as layout from '../../../src/registry/layout.ts'
-import { a, b, createClient } from '../facts.ts'
+import { a, b, createClient, createFacts } from '../facts.ts'
 import { longMs, shortMs } from '../simulation.ts'
 import { m, n, index, idOf, linked, tagged, starter, type Scenario } from './preparation.ts'
 
@@ -98,6 +98,21 @@ export const deletes: readonly Scenario[] = [
       client('push', (each) => each.push(a, index, 'I'))
       client('delete1', (each) => each.remove(a, m))
       client('delete2', (each) => each.remove(a, m))
+    },
+  },
+  {
+    name: 'a sweep has read that M is gone | M is pushed again, DELETE of M | an index names M',
+    async start(simulation, facts) {
+      await tagged(simulation)
+      await createClient(simulation.outside, facts).remove(a, m)
+      facts.deleted.length = 0
+      simulation.clock.now += shortMs
+      const { client, sweeps } = starter(simulation, facts)
+      sweeps(1, 'garbage')
+      await simulation.advance('sweep1', 'list named/', 2)
+      await createClient(simulation.outside, createFacts()).push(a, m, 'T')
+      client('delete', (each) => each.remove(a, m))
+      client('push', (each) => each.push(a, index, 'I'))
     },
   },
   {
