@@ -14,7 +14,6 @@ import {
   manifestMarksStart,
   namedPrefix,
   parseHintKey,
-  pushManifestKey,
   pushPrefix,
   tagHintKey,
   tagKey,
@@ -76,7 +75,8 @@ export async function findNamingIndex(
   for await (const { key } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
     const hint = parseHintKey(key)
     if (hint?.kind !== 'index') return undefined
-    if ((await driver.stat(pushManifestKey(repository, hint.push), cancel)) !== undefined) return hint.digest
+    const { entries } = await driver.list(pushPrefix(repository, hint.push), { ...cancel, limit: 1 })
+    if (entries.length > 0) return hint.digest
     if ((await driver.stat(manifestKey(repository, hint.digest), cancel)) !== undefined) return hint.digest
   }
   return undefined

@@ -156,7 +156,18 @@ export const mutants: readonly Mutant[] = [
       file: 'sweep/pushes.ts',
       apply: replace("if (driver.promotion === 'copy') {", 'if (false) {'),
     },
-    scenarios: ['slow copy: push'],
+    scenarios: ['slow copy: push', 'slow copy: a push of an index that slept'],
+  },
+  {
+    name: 'over counts as a push in flight for a DELETE',
+    change: {
+      file: 'named.ts',
+      apply: replace(
+        'if (entries.length > 0) return hint.digest',
+        "if (entries.some(({ key }) => !key.endsWith('/over'))) return hint.digest",
+      ),
+    },
+    scenarios: ['slow copy: a push of an index that slept'],
   },
   {
     name: 'a renewal by somebody else is read before the look',

@@ -1,5 +1,6 @@
 /** A store whose promote is a copy that takes time, as on S3. */
 import { a } from '../facts.ts'
+import { longMs } from '../simulation.ts'
 import { m, index, linked, tagged, starter, type Scenario } from './preparation.ts'
 
 export const slowCopies: readonly Scenario[] = [
@@ -37,6 +38,20 @@ export const slowCopies: readonly Scenario[] = [
       const { client, sweeps } = starter(simulation, facts)
       client('push', (each) => each.push(a, index, 'I'))
       sweeps(1, 'pushes', 2)
+      client('delete', (each) => each.remove(a, m))
+    },
+  },
+  {
+    name: 'slow copy: a push of an index that slept | it is taken back | DELETE of its entry',
+    promotion: 'slow copy',
+    async start(simulation, facts) {
+      await tagged(simulation)
+      const { client, sweeps } = starter(simulation, facts)
+      client('push', (each) => each.push(a, index, 'I'))
+      await simulation.advance('push', 'copy pushes/')
+      simulation.clock.now += longMs
+      sweeps(1, 'pushes')
+      await simulation.advance('sweep1', 'remove pushes/')
       client('delete', (each) => each.remove(a, m))
     },
   },
