@@ -70,11 +70,8 @@ async function holdManifest(
     const look = (): ReturnType<typeof lookAtManifestMarks> =>
       lookAtManifestMarks(context, repository, digest, manifest.push, cancel)
     const { marks } = await lookPastFreshMarks(context, look, cancel)
-    if (marks === 'none') {
-      const again = await readManifest(context, repository, digest, cancel)
-      if (again?.push === manifest.push) return true
-      continue
-    }
+    // Another incarnation may be there by now: it came after our hints, so whoever deletes that one sees them.
+    if (marks === 'none') return (await readManifest(context, repository, digest, cancel)) !== undefined
     const { mediaType, bytes } = manifest
     const push = readPush(context, repository, {
       reference: { kind: 'digest', digest },

@@ -114,6 +114,11 @@ export const mutants: readonly Mutant[] = [
     scenarios: ['an upload that slept is closed'],
   },
   {
+    name: 'the digests are kept before the claims go',
+    change: { file: 'sweep/uploads.ts', apply: replace('await keepDigests(sweep, candidate, cancel)', 'true') },
+    scenarios: ['about to remove the claims of two bodies'],
+  },
+  {
     name: 'the session is read again after the close entry',
     change: { file: 'close.ts', apply: replace('if (!(await isSessionOpen(context, id, cancel)))', 'if (false)') },
     scenarios: ['an upload that slept is closed'],
@@ -190,6 +195,17 @@ export const mutants: readonly Mutant[] = [
       apply: replace(
         "if ((await pushNew(context, attempt, cancel)) === 'again') await takeBack(context, attempt, cancel)",
         'await putManifest(context, repository, { reference: { kind: "digest", digest }, tags: [], mediaType, bytes, by }, cancel); return true',
+      ),
+    },
+    scenarios: ['an index names M'],
+  },
+  {
+    name: 'the entry of an index is read again after its marks',
+    change: {
+      file: 'push.ts',
+      apply: replace(
+        "if (marks === 'none') return (await readManifest(context, repository, digest, cancel)) !== undefined",
+        "if (marks === 'none') return true",
       ),
     },
     scenarios: ['an index names M'],

@@ -80,6 +80,8 @@ export interface Simulation {
   readonly immutableTags: ImmutableTags | undefined
   /** A process whose calls are not scheduled. */
   readonly outside: Process
+  /** Another such process: it remembers nothing of what the first did. */
+  readonly createOutside: () => Process
   start(name: string, run: (process: Process) => Promise<void>): void
   /** Lets one process alone go on until its next call begins with `label` for the `nth` time: the start of a case that is rare. */
   advance(name: string, label: string, nth?: number): Promise<void>
@@ -218,6 +220,9 @@ export function createSimulation(options: SimulationOptions): Simulation {
     return found
   }
 
+  const createOutside = (): Process =>
+    createProcess({ ...store, tidy: () => Promise.resolve(0) }, async () => undefined)
+
   return {
     store,
     clock,
@@ -233,7 +238,8 @@ export function createSimulation(options: SimulationOptions): Simulation {
         await next.run()
       }
     },
-    outside: createProcess({ ...store, tidy: () => Promise.resolve(0) }, async () => undefined),
+    outside: createOutside(),
+    createOutside,
     start(name, run) {
       running.add(name)
       const process = createProcess(createDriver(name), (ms) => schedule(name, `sleep ${ms}`, async () => undefined))

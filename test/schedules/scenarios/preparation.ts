@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import * as layout from '../../../src/registry/layout.ts'
 import { decodeLink } from '../../../src/registry/records.ts'
+import { chunkOf } from '../../registry/harness.ts'
 import { a, b, createClient, createFacts, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
 import { longMs, type Process, type Simulation, type SimulationOptions } from '../simulation.ts'
 
@@ -66,6 +67,20 @@ export const untagged = (simulation: Simulation): Promise<void> =>
     },
     'old',
   )
+
+/**
+ * `a` holds a blob whose two bodies came to two processes, and a manifest of it under the tag T. Of the upload's claims, which are there still, only the one
+ * of the closing request says the digest. All leases are over.
+ */
+export async function chunked({ outside, createOutside, clock }: Simulation): Promise<void> {
+  const { uploads } = createOutside().registry
+  const { id } = await outside.registry.uploads.start(a, { by: 'client' })
+  await outside.registry.uploads.append(a, id, chunkOf('x'))
+  await uploads.append(a, id, chunkOf('y', 1))
+  await uploads.close(a, id, digestOf('xy'), undefined)
+  await createClient(outside, createFacts()).push(a, imageOf('xy', 'M'), 'T')
+  clock.now += longMs
+}
 
 /** Starts clients and collectors by name. */
 export function starter(simulation: Simulation, facts: Facts) {

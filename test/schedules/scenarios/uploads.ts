@@ -1,7 +1,7 @@
 /** Uploads and their ends. */
 import { a, b, c, createClient } from '../facts.ts'
 import { longMs } from '../simulation.ts'
-import { m, linked, starter, openUpload, type Scenario } from './preparation.ts'
+import { chunked, m, linked, starter, openUpload, type Scenario } from './preparation.ts'
 
 export const uploads: readonly Scenario[] = [
   {
@@ -69,6 +69,16 @@ export const uploads: readonly Scenario[] = [
       const { client, sweeps } = starter(simulation, facts)
       client('upload', (each) => each.upload(a, 'x'))
       sweeps(2, 'uploads')
+    },
+  },
+  {
+    name: 'a sweep is about to remove the claims of two bodies that a manifest names | another sweep',
+    kills: 1,
+    isSmall: true,
+    async start(simulation, facts) {
+      await chunked(simulation)
+      starter(simulation, facts).sweeps(2, 'uploads')
+      await simulation.advance('sweep1', 'remove uploads/', 2)
     },
   },
   {
