@@ -23,7 +23,7 @@ export interface MemoryOptions {
   readonly now: () => number
   /** Makes versions; must never repeat. */
   readonly createId: () => string
-  /** The most bytes of all values together; beyond it writes fail as `full`. Default: no limit. */
+  /** The most bytes of all keys and values together; beyond it writes fail as `full`. Default: no limit. */
   readonly maxBytes?: number
   /** Kept back beyond `maxBytes` for writes that ask for the reserve. Default 64 KiB. */
   readonly reserveBytes?: number
@@ -108,6 +108,11 @@ interface Items {
   readonly keys: readonly string[]
 }
 
+/** An empty value takes room too: for its key. */
+function sizeOf(key: string, item: Pick<Item, 'bytes'> | undefined): number {
+  return item === undefined ? 0 : key.length + item.bytes.length
+}
+
 function createItems({ now, createId, maxBytes = Infinity, reserveBytes = 64 * 1024 }: MemoryOptions): Items {
   const items = new Map<string, Item>()
   const keys: string[] = []
@@ -117,7 +122,7 @@ function createItems({ now, createId, maxBytes = Infinity, reserveBytes = 64 * 1
     get: (key) => items.get(key),
     put(key, bytes, room) {
       const old = items.get(key)
-      const after = used - (old?.bytes.length ?? 0) + bytes.length
+      const after = used - sizeOf(key, old) + sizeOf(key, { bytes })
       if (after > maxBytes + (room === 'reserve' ? reserveBytes : 0)) {
         throw new StorageError('full', `the memory store takes at most ${maxBytes} bytes`)
       }
@@ -136,7 +141,7 @@ function createItems({ now, createId, maxBytes = Infinity, reserveBytes = 64 * 1
       used -= bytes
     },
     delete(key) {
-      used -= items.get(key)?.bytes.length ?? 0
+      used -= sizeOf(key, items.get(key))
       if (items.delete(key)) keys.splice(firstAfter(keys, key) - 1, 1)
     },
   }

@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import * as layout from '../../src/registry/layout.ts'
 import { parseReference } from '../../src/oci/name.ts'
 import { createRetention } from '../../src/registry/retention/retention.ts'
 import { compileRules } from '../../src/registry/retention/rules.ts'
 import { createSweep } from '../../src/registry/sweep/sweep.ts'
-import { chunkOf, createWorld, hour, pushBlob, pushImage, readBlob, repo, sha256, type World } from './harness.ts'
+import {
+  chunkOf,
+  createWorld,
+  hour,
+  imageOf,
+  pushBlob,
+  pushImage,
+  readBlob,
+  repo,
+  sha256,
+  type World,
+} from './harness.ts'
+import { damage, flip, linkOf, scrub, settle, sweep } from './scrub-harness.ts'
 
 const full = { reason: 'full' }
 
@@ -62,4 +75,64 @@ describe('a store that is full', () => {
     assert.equal((await createRetention(world.context, rules).run('remove')).manifests, 1)
     await assert.rejects(world.registry.manifests.get(repo, parseReference(image)), { code: 'MANIFEST_UNKNOWN' })
   })
+
+  it('lets the sweep forget the uploads of what a manifest names', async () => {
+    const world = createWorld({}, { maxBytes: 20_000 })
+    await pushImage(world.registry, repo, 'v1')
+    await fillUp(world)
+    world.clock.now += 25 * hour
+    await sweep(world)
+    assert.deepEqual(await world.keys('uploads/'), [])
+    assert.equal(await readBlob(world.registry, repo, sha256('layer')), 'layer')
+  })
+
+  const findings: readonly {
+    readonly what: string
+    readonly told: string
+    readonly harm: (world: World) => Promise<void>
+  }[] = [
+    {
+      what: 'damaged bytes',
+      told: 'damaged: repaired',
+      async harm(world) {
+        const { segments } = await linkOf(world, repo, sha256('other'))
+        await damage(world, segments[0]?.key ?? '', flip)
+      },
+    },
+    {
+      what: 'a manifest that is not what its digest says',
+      told: 'wrong manifest: repaired',
+      harm: (world) =>
+        damage(world, layout.manifestKey(repo, sha256(imageOf('config', ['other']))), (bytes) =>
+          Buffer.from(bytes.toString().replace('"schemaVersion":2', '"schemaVersion":7')),
+        ),
+    },
+    {
+      what: 'bytes that nobody links',
+      told: 'orphan: repaired',
+      async harm(world) {
+        await world.driver.write(layout.segmentKey('dead', 0, 'x'), Buffer.from('bytes'))
+        world.clock.now += 25 * hour
+      },
+    },
+    {
+      what: 'what is kept of a claim and cannot be read',
+      told: 'unreadable: repaired',
+      async harm(world) {
+        await settle(world)
+        const { id } = await linkOf(world, repo, sha256('other'))
+        await damage(world, layout.linkedAsKey(id), () => Buffer.alloc(0))
+      },
+    },
+  ]
+  for (const { what, told, harm } of findings) {
+    it(`lets a scrub mend ${what}`, async () => {
+      const world = createWorld({}, { maxBytes: 40_000 })
+      await pushImage(world.registry, repo, 'v2', ['other'])
+      await harm(world)
+      await fillUp(world)
+      const report = await scrub(world, 'repair')
+      assert.ok(report.told.includes(told), report.told.join())
+    })
+  }
 })
