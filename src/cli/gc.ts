@@ -1,34 +1,11 @@
 /** `berth gc`: one sweep by hand, beside a server that runs or not. */
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config/schema.ts'
 import { type SweepCounts, type SweepPhase } from '../registry/sweep/context.ts'
-import { createSweep, type Sweep, type SweepDependencies } from '../registry/sweep/sweep.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { type Command, CommandError, configOption } from './command.ts'
 import { loadGivenConfig } from './config.ts'
-import { openStore, type Store } from './open-store.ts'
+import { createConfiguredSweep } from './configured.ts'
+import { openStore } from './open-store.ts'
 import { createProgress } from './progress.ts'
-import { createConfiguredRules } from './retention.ts'
-
-/** What a sweep and a scrub of a store work with, as the configuration has their times. */
-export function configureSweep(config: Config, { driver }: Store): SweepDependencies {
-  const findRules = createConfiguredRules(config)
-  return {
-    driver,
-    limits: config.registry,
-    sweepLimits: config.sweep,
-    tracksUntagged: (repository) => findRules(repository)?.untagged !== undefined,
-    createId: randomUUID,
-    now: Date.now,
-    sleep: (ms, signal) => sleep(ms, undefined, { signal }),
-    monotonicMs: () => performance.now(),
-  }
-}
-
-export function createConfiguredSweep(config: Config, store: Store): Sweep {
-  return createSweep(configureSweep(config, store))
-}
 
 const phases: Readonly<Record<SweepPhase, string>> = {
   pushes: 'pushes that were abandoned',

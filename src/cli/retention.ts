@@ -1,32 +1,10 @@
 /** `berth retention`: the retention rules applied once by hand, beside a server that runs or not; or only what they would do. */
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config/schema.ts'
 import type { Decision, RetentionCounts } from '../registry/retention/context.ts'
-import { createRetention, type Retention } from '../registry/retention/retention.ts'
-import { compileRules, type FindRules } from '../registry/retention/rules.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { type Command, CommandError, configOption } from './command.ts'
 import { loadGivenConfig } from './config.ts'
-import { createConfiguredImmutableTags } from './immutable-tags.ts'
-import { openStore, type Store } from './open-store.ts'
-
-/** The rules as the configuration has them. */
-export function createConfiguredRules({ retention }: Config): FindRules {
-  return compileRules(retention.rules, 'retention.rules')
-}
-
-export function createConfiguredRetention(config: Config, { driver }: Store): Retention {
-  const context = {
-    driver,
-    limits: config.registry,
-    immutableTags: createConfiguredImmutableTags(config),
-    createId: randomUUID,
-    now: Date.now,
-    sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, { signal }),
-  }
-  return createRetention(context, createConfiguredRules(config))
-}
+import { createConfiguredRetention } from './configured.ts'
+import { openStore } from './open-store.ts'
 
 /** One line: what becomes of what, by which rule, and why. */
 export function renderDecision({ repository, what, verdict, rule, reason }: Decision): string {

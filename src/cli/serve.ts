@@ -12,8 +12,8 @@ import { createPulseServer } from '../telemetry/pulse.ts'
 import { renderBanner, type Started } from './banner.ts'
 import { type Command, configOption, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
+import { configureRegistry } from './configured.ts'
 import { listen, stopListening } from './listen.ts'
-import { createConfiguredImmutableTags } from './immutable-tags.ts'
 import { openStore, type Store } from './open-store.ts'
 import { keepSweeping } from './sweeper.ts'
 import { version } from './version.ts'
@@ -91,16 +91,8 @@ function createConfiguredLogger({ log }: Config, { out, isTerminal }: Surroundin
 }
 
 function createConfiguredApp(config: Config, store: Store, log: Logger, metrics: Metrics): App {
-  const registry = createLocalRegistry({
-    driver: store.driver,
-    limits: config.registry,
-    immutableTags: createConfiguredImmutableTags(config),
-    createId: randomUUID,
-    now: Date.now,
-    sleep: (ms, signal) => sleep(ms, undefined, { signal }),
-  })
   return createApp({
-    registry,
+    registry: createLocalRegistry(configureRegistry(config, store)),
     authoriser: allowAll(),
     limits: config.http,
     log,

@@ -35,7 +35,10 @@ export const errorTable = {
   UNAUTHORIZED: { status: 401, meaning: 'Credentials are needed, or are wrong.' },
   UNAVAILABLE: { status: 503, meaning: 'The store did not answer; try again after `Retry-After` (ecosystem).' },
   UNKNOWN: { status: 500, meaning: 'The server failed; the request id leads to its log (ecosystem).' },
-  UNSUPPORTED: { status: 405, meaning: 'The operation is not supported here.' },
+  UNSUPPORTED: {
+    status: 405,
+    meaning: 'The operation is not supported here, or not while an index, or a push of one, names the manifest.',
+  },
 } as const
 
 export type ErrorCode = keyof typeof errorTable

@@ -10,6 +10,8 @@ export interface RegistryLimits {
   readonly freshMarkMs: number
   /** How long a request waits for a fresh mark to go, in ms. */
   readonly markWaitMs: number
+  /** After this time a push that has not ended belongs to a process that is gone, in ms: a sweep takes it back. */
+  readonly pushIdleMs: number
   /** Chunks of one upload: every claim lists those before it. */
   readonly maxUploadChunks: number
   /** Nested objects and arrays of a manifest. */

@@ -7,10 +7,11 @@ import type { Context } from './context.ts'
 import { findLiveTag, immutable } from './immutable.ts'
 import { tagKey } from './layout.ts'
 import { readManifest, readTag } from './lookup.ts'
-import { findNamingIndex, findNamingTag } from './named.ts'
+import { findNamingIndex, findNamingTag, type NamingIndex } from './named.ts'
 import { putManifest } from './push.ts'
 import type { Manifest, Manifests } from './registry.ts'
 import { removeTagVersion, removeUnlessKept } from './removal.ts'
+import { describeSetting } from './span.ts'
 
 /** How often a request starts again because somebody else changed what it works on. */
 const maxAttempts = 10
@@ -56,6 +57,15 @@ async function removeTag(context: Context, repository: RepositoryName, tag: Tag,
   throw busy()
 }
 
+/** 405 for a push in flight, too: clients repeat what a 503 refused, and when the push has ended well, its index must go first. */
+function namedByIndex({ limits }: Context, { digest, state }: NamingIndex): OciError {
+  const message =
+    state === 'there'
+      ? `the index ${digest} names this manifest; delete the index first`
+      : `the index ${digest} names this manifest and is being pushed; try again when that push has ended: one that was broken off is forgotten after ${describeSetting(limits.pushIdleMs)}`
+  return new OciError('UNSUPPORTED', message, { detail: { index: digest }, headers: { Allow: 'GET, HEAD, PUT' } })
+}
+
 /** Why a client may not delete a manifest: an index needs it, or a tag that must not go would go with it. */
 async function findRefusal(
   context: Context,
@@ -64,12 +74,7 @@ async function findRefusal(
   cancel: Cancel,
 ): Promise<OciError | undefined> {
   const index = await findNamingIndex(context, repository, digest, cancel)
-  if (index !== undefined) {
-    return new OciError('UNSUPPORTED', `the index ${index} names this manifest; delete the index first`, {
-      detail: { index },
-      headers: { Allow: 'GET, HEAD, PUT' },
-    })
-  }
+  if (index !== undefined) return namedByIndex(context, index)
   const { immutableTags } = context
   if (immutableTags?.covers(repository) !== true) return undefined
   const isImmutable = (tag: Tag): boolean => immutableTags.findRule(repository, tag) !== undefined

@@ -64,22 +64,30 @@ export function hintKeys(repository: RepositoryName, naming: Naming, push: strin
   ]
 }
 
-/** An index that is there, or in a push, and names this manifest. Pushes are looked at before manifests: one becomes the other. */
+/** An index that names a manifest: it is there, or it is not and its push has not ended. */
+export interface NamingIndex {
+  readonly digest: Digest
+  readonly state: 'there' | 'in a push'
+}
+
+/** An index that names this manifest, rather one that is there. For each hint the push is looked at before the manifest: one becomes the other. */
 export async function findNamingIndex(
   { driver }: Context,
   repository: RepositoryName,
   digest: Digest,
   cancel: Cancel,
-): Promise<Digest | undefined> {
+): Promise<NamingIndex | undefined> {
   const after = hintsAfter(repository, digest, 'index')
+  let inPush: NamingIndex | undefined
   for await (const { key } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
     const hint = parseHintKey(key)
-    if (hint?.kind !== 'index') return undefined
+    if (hint?.kind !== 'index') break
     const { entries } = await driver.list(pushPrefix(repository, hint.push), { ...cancel, limit: 1 })
-    if (entries.length > 0) return hint.digest
-    if ((await driver.stat(manifestKey(repository, hint.digest), cancel)) !== undefined) return hint.digest
+    const isThere = (await driver.stat(manifestKey(repository, hint.digest), cancel)) !== undefined
+    if (isThere) return { digest: hint.digest, state: 'there' }
+    if (entries.length > 0) inPush = { digest: hint.digest, state: 'in a push' }
   }
-  return undefined
+  return inPush
 }
 
 /**

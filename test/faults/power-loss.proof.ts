@@ -41,7 +41,7 @@ async function openCopy(folder: string) {
   const options = { root: folder, keySpace, mount: 'local', now, createId: randomUUID } as const
   const driver = await createFilesystemDriver(options)
   const context = { driver, limits, createId: randomUUID, now, sleep: (ms: number) => sleep(ms) }
-  const times = { garbageAgeMs: 0, uploadIdleMs: hour, pushIdleMs: hour, copyWindowMs: hour, batchSize: 100 }
+  const times = { garbageAgeMs: 0, uploadIdleMs: hour, copyWindowMs: hour, batchSize: 100 }
   const sweep = createSweep({ ...context, sweepLimits: times, monotonicMs: () => performance.now() })
   return { driver, registry: createLocalRegistry(context), sweep }
 }

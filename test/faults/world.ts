@@ -38,7 +38,6 @@ export interface Process {
 const sweepLimits = {
   garbageAgeMs: hour / 6,
   uploadIdleMs: 24 * hour,
-  pushIdleMs: hour,
   copyWindowMs: hour / 6,
   batchSize: 10,
 }

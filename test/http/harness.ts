@@ -80,6 +80,7 @@ const registryLimits: Context['limits'] = {
   leaseMs: 24 * 60 * 60 * 1000,
   freshMarkMs: 60_000,
   markWaitMs: 50,
+  pushIdleMs: 60 * 60 * 1000,
   maxUploadChunks: 1000,
   maxManifestDepth: 64,
   maxManifestReferences: 10_000,

@@ -40,8 +40,8 @@ async function open(root: string): Promise<SweepDependencies> {
   await openFormat(driver, root)
   return {
     driver,
-    limits: { ...limits, leaseMs: 500, freshMarkMs: 100, markWaitMs: 50 },
-    sweepLimits: { garbageAgeMs: 0, uploadIdleMs: 500, pushIdleMs: 60_000, copyWindowMs: 0, batchSize: 20 },
+    limits: { ...limits, leaseMs: 500, freshMarkMs: 100, markWaitMs: 50, pushIdleMs: 60_000 },
+    sweepLimits: { garbageAgeMs: 0, uploadIdleMs: 500, copyWindowMs: 0, batchSize: 20 },
     createId: randomUUID,
     now: Date.now,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }),

@@ -66,7 +66,7 @@ describe('a store that is full', () => {
     const { world, image } = await fill()
     await world.registry.manifests.remove(repo, parseReference('v1'))
     world.clock.now += hour
-    const sweepLimits = { garbageAgeMs: 1, uploadIdleMs: hour, pushIdleMs: hour, copyWindowMs: 1, batchSize: 10 }
+    const sweepLimits = { garbageAgeMs: 1, uploadIdleMs: hour, copyWindowMs: 1, batchSize: 10 }
     const monotonicMs = (): number => world.clock.now
     await createSweep({ ...world.context, sweepLimits, monotonicMs, tracksUntagged: () => true }).run('sweep')
     await fillUp(world)

@@ -16,6 +16,7 @@ export const limits: RegistryLimits = {
   leaseMs: 24 * hour,
   freshMarkMs: 60_000,
   markWaitMs: 2_000,
+  pushIdleMs: hour,
   maxUploadChunks: 50,
   maxManifestDepth: 64,
   maxManifestReferences: 1_000,

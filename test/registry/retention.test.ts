@@ -42,7 +42,7 @@ async function sweep(world: World, rules: readonly RetentionRule[]): Promise<voi
   await createSweep({
     ...world.context,
     tracksUntagged: (repository) => findRules(repository)?.untagged !== undefined,
-    sweepLimits: { garbageAgeMs: 600_000, uploadIdleMs: day, pushIdleMs: hour, copyWindowMs: 600_000, batchSize: 10 },
+    sweepLimits: { garbageAgeMs: 600_000, uploadIdleMs: day, copyWindowMs: 600_000, batchSize: 10 },
     monotonicMs: () => world.clock.now,
   }).run('sweep')
 }

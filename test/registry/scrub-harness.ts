@@ -14,7 +14,6 @@ export function dependenciesOf(world: World) {
   const sweepLimits = {
     garbageAgeMs: 10 * minute,
     uploadIdleMs: 24 * hour,
-    pushIdleMs: hour,
     copyWindowMs: 10 * minute,
     batchSize: 3,
   }

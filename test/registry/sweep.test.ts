@@ -29,7 +29,6 @@ function sweepOf(world: World): Sweep {
     sweepLimits: {
       garbageAgeMs: 10 * minute,
       uploadIdleMs: 24 * hour,
-      pushIdleMs: hour,
       copyWindowMs: 10 * minute,
       batchSize: 3,
     },

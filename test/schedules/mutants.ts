@@ -168,8 +168,8 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'named.ts',
       apply: replace(
-        'if (entries.length > 0) return hint.digest',
-        "if (entries.some(({ key }) => !key.endsWith('/over'))) return hint.digest",
+        'if (entries.length > 0) inPush =',
+        "if (entries.some(({ key }) => !key.endsWith('/over'))) inPush =",
       ),
     },
     scenarios: ['slow copy: a push of an index that slept'],

@@ -26,6 +26,7 @@ const limits = {
   leaseMs,
   freshMarkMs: minute,
   markWaitMs: 60,
+  pushIdleMs: 60 * minute,
   maxUploadChunks: 100,
   maxManifestDepth: 64,
   maxManifestReferences: 1000,
@@ -36,7 +37,6 @@ const limits = {
 export const sweepLimits = {
   garbageAgeMs: 10 * minute,
   uploadIdleMs: leaseMs,
-  pushIdleMs: 60 * minute,
   copyWindowMs: 10 * minute,
   batchSize: 10,
 }

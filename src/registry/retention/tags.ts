@@ -10,8 +10,9 @@ import { mapConcurrently } from '../concurrently.ts'
 import { manifestKey, parseTagKey, tagsPrefix } from '../layout.ts'
 import { decodeTag } from '../records.ts'
 import { removeTagVersion } from '../removal.ts'
+import { describeSetting, describeSpan } from '../span.ts'
 import { decodeOrCount } from '../sweep/unreadable.ts'
-import { type Decision, describeSpan, type RetentionContext } from './context.ts'
+import type { Decision, RetentionContext } from './context.ts'
 import type { NamedRule, RepositoryRules } from './rules.ts'
 
 interface TaggedAt {
@@ -91,9 +92,9 @@ function judge({ name: rule, keepLast, maxAgeMs }: NamedRule, ageMs: number, isK
   }
   const pushed = `pushed ${describeSpan(ageMs)} ago`
   if (maxAgeMs !== undefined && ageMs < maxAgeMs) {
-    return { verdict: 'keep', rule, reason: `${pushed}, not yet ${describeSpan(maxAgeMs)}` }
+    return { verdict: 'keep', rule, reason: `${pushed}, not yet ${describeSetting(maxAgeMs)}` }
   }
-  const old = maxAgeMs === undefined ? [] : [`${pushed}, more than ${describeSpan(maxAgeMs)}`]
+  const old = maxAgeMs === undefined ? [] : [`${pushed}, more than ${describeSetting(maxAgeMs)}`]
   const many = keepLast === undefined ? [] : [`not one of the ${keepLast} pushed last`]
   return { verdict: 'remove', rule, reason: [...old, ...many].join(', ') }
 }
@@ -111,7 +112,7 @@ async function judgeCompanion(
   const isThere = (await driver.stat(manifestKey(repository, subject), cancel)) !== undefined
   if (isThere) return { verdict: 'keep', rule, reason: 'the manifest it belongs to is there' }
   if (ageMs < afterMs)
-    return { verdict: 'wait', rule, reason: `pushed ${describeSpan(ageMs)} ago, not yet ${describeSpan(afterMs)}` }
+    return { verdict: 'wait', rule, reason: `pushed ${describeSpan(ageMs)} ago, not yet ${describeSetting(afterMs)}` }
   return { verdict: 'remove', rule, reason: 'the manifest it belongs to is gone' }
 }
 

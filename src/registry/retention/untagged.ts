@@ -14,8 +14,9 @@ import { untaggedKey } from '../layout-untagged.ts'
 import { readManifest, readTag, type StoredManifest } from '../lookup.ts'
 import { findNamingIndex, findNamingTag } from '../named.ts'
 import { removeUnlessKept } from '../removal.ts'
+import { describeSetting, describeSpan } from '../span.ts'
 import { workOrCount } from '../sweep/unreadable.ts'
-import { describeSpan, type RetentionContext } from './context.ts'
+import type { RetentionContext } from './context.ts'
 import { listNamed, type Names, readNames, untaggedSince } from './names.ts'
 import type { RepositoryRules } from './rules.ts'
 
@@ -36,7 +37,7 @@ async function findKeeper(
   cancel: Cancel,
 ): Promise<string | undefined> {
   const index = await findNamingIndex(context, repository, digest, cancel)
-  if (index !== undefined) return index
+  if (index !== undefined) return index.digest
   const tag = await findNamingTag(context, repository, digest, () => true, cancel)
   if (tag !== undefined || subject === undefined) return tag
   return (await context.driver.stat(manifestKey(repository, subject), cancel)) === undefined ? undefined : subject
@@ -142,16 +143,16 @@ async function examine(
   }
   if (since === undefined) {
     if (mode === 'remove') await noteUntagged(retention, repository, digest, cancel)
-    return wait(`untagged, seen for the first time: goes in ${describeSpan(rule.afterMs)}`)
+    return wait(`untagged, seen for the first time: goes in ${describeSetting(rule.afterMs)}`)
   }
   const span = `untagged for ${describeSpan(now - since)}`
-  if (now - since < rule.afterMs) return wait(`${span}, not yet ${describeSpan(rule.afterMs)}`)
+  if (now - since < rule.afterMs) return wait(`${span}, not yet ${describeSetting(rule.afterMs)}`)
   if (mode === 'remove') {
     // Named and lost again since the page was listed: it counts from then.
     if (untaggedSince(await readNames(driver, repository, digest, cancel)) !== since) return
     if ((await removeUntagged(retention, repository, manifest, cancel)) === 'left') return
   }
-  const reason = `${span}, more than ${describeSpan(rule.afterMs)}`
+  const reason = `${span}, more than ${describeSetting(rule.afterMs)}`
   await followRemoval(retention, repository, { digest, rule: rule.name, reason }, cancel)
 }
 

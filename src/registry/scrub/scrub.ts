@@ -113,7 +113,7 @@ export function createScrub(dependencies: SweepDependencies): Scrub {
         ...dependencies,
         mode,
         sweep: createSweepQuestions(dependencies),
-        idleMs: Math.max(limits.leaseMs, sweepLimits.uploadIdleMs, sweepLimits.pushIdleMs),
+        idleMs: Math.max(limits.leaseMs, sweepLimits.uploadIdleMs, limits.pushIdleMs),
         pace: (count, cancel) => {
           bytes += count
           return pace(count, cancel)

@@ -10,8 +10,6 @@ export interface SweepLimits {
   readonly garbageAgeMs: number
   /** An upload whose newest key is older than this is ended, in ms. */
   readonly uploadIdleMs: number
-  /** A push whose entries are older than this is taken back, in ms. */
-  readonly pushIdleMs: number
   /** After this time a server-side copy that was begun has landed or failed, in ms. */
   readonly copyWindowMs: number
   /** Garbage entries, uploads or pushes that are worked on together. */

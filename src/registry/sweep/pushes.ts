@@ -87,10 +87,10 @@ async function* findPushes(
 
 /** Takes back every push whose entries are older than the limit, and forgets those taken back once no copy of them can land any more. */
 export async function takeBackPushes(sweep: SweepContext, cancel: Cancel): Promise<void> {
-  const { driver, sweepLimits, mode } = sweep
+  const { driver, limits, mode } = sweep
   for await (const { push, now } of findPushes(sweep, cancel)) {
     if (push.entries.length > 0) {
-      if (now - push.newest >= sweepLimits.pushIdleMs) await takeBack(sweep, push, cancel)
+      if (now - push.newest >= limits.pushIdleMs) await takeBack(sweep, push, cancel)
     } else if (push.over !== undefined && mode === 'sweep' && hasWaited(sweep, push.over)) {
       await driver.remove(push.over, cancel)
     }
