@@ -2,26 +2,15 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
-import { startBerth } from './berth.ts'
-import type { Registry } from './berth.ts'
-import { createImage, createMultiArchImage, parseManifest, readRoot } from './layout.ts'
-import type { Layout } from './layout.ts'
+import { after, describe, it } from 'node:test'
+import { parseManifest, readRoot } from './layout.ts'
 import { attempt, run } from './process.ts'
-import { createScratch } from './scratch.ts'
 import { assertSameContent, assertServes, getManifest, listTags, statusOf } from './served.ts'
+import { createStage } from './stage.ts'
+
+const { scratch, berth, image, multiArch } = await createStage()
 
 describe('crane', () => {
-  const scratch = createScratch()
-  let berth: Registry
-  let image: Layout
-  let multiArch: Layout
-
-  before(async () => {
-    berth = await startBerth()
-    image = await createImage(join(scratch, 'image'), [8 * 1024 * 1024, 100_000, 10])
-    multiArch = await createMultiArchImage(join(scratch, 'multi'), [200_000, 5_000])
-  })
   after(() => berth.stop())
 
   const crane = (...args: string[]): Promise<string> =>

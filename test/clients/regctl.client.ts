@@ -3,31 +3,20 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { startBerth } from './berth.ts'
-import type { Registry } from './berth.ts'
-import { createImage, createMultiArchImage, digestOf } from './layout.ts'
-import type { Layout } from './layout.ts'
+import { digestOf } from './layout.ts'
 import { attempt, run, runForBytes } from './process.ts'
 import type { RunOptions } from './process.ts'
 import { startProxy } from './proxy.ts'
-import type { Proxy } from './proxy.ts'
-import { createScratch } from './scratch.ts'
 import { assertSameContent, assertServes, getBlob, listTags, statusOf } from './served.ts'
+import { createStage } from './stage.ts'
 
 const chunkBytes = 1024 * 1024
 
-describe('regctl', () => {
-  const scratch = createScratch()
-  let berth: Registry
-  let proxy: Proxy
-  let image: Layout
-  let multiArch: Layout
+const { scratch, berth, image, multiArch } = await createStage()
+const proxy = await startProxy(berth)
 
+describe('regctl', () => {
   before(async () => {
-    berth = await startBerth()
-    proxy = await startProxy(berth)
-    image = await createImage(join(scratch, 'image'), [8 * chunkBytes, 100_000, 10])
-    multiArch = await createMultiArchImage(join(scratch, 'multi'), [200_000, 5_000])
     const chunked = [`--blob-chunk=${chunkBytes}`, `--blob-max=${chunkBytes}`]
     await regctl(['registry', 'set', proxy.address, '--skip-check', '--tls=disabled', ...chunked])
   })
