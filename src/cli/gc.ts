@@ -1,11 +1,8 @@
 /** `berth gc`: one sweep by hand, beside a server that runs or not. */
-import { type SweepCounts, type SweepPhase } from '../registry/sweep/context.ts'
-import { createLogger } from '../telemetry/logger.ts'
-import { type Command, CommandError, configOption } from './command.ts'
-import { loadGivenConfig } from './config.ts'
+import type { SweepCounts, SweepPhase } from '../registry/sweep/context.ts'
+import { loadLastingConfig, workByHand } from './by-hand.ts'
+import { type Command, configOption } from './command.ts'
 import { createConfiguredSweep } from './configured.ts'
-import { openStore } from './open-store.ts'
-import { createProgress } from './progress.ts'
 
 const phases: Readonly<Record<SweepPhase, string>> = {
   pushes: 'pushes that were abandoned',
@@ -43,33 +40,13 @@ export const gc: Command = {
     'dry-run': { reason: 'change nothing, say what would be removed' },
   },
   run: async (given, surroundings) => {
-    const { config } = loadGivenConfig(given, surroundings)
-    if (config.storage.kind === 'memory') {
-      throw new CommandError(
-        'refused',
-        'a store in memory is swept by its own server only: storage.kind must name a store that lasts',
-      )
-    }
-    const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-    const store = await openStore(config, log)
-    const progress = createProgress(surroundings)
-    surroundings.lowerPriority()
-    const stop = new AbortController()
-    const forget = surroundings.onStop(() => stop.abort())
+    const config = loadLastingConfig(given, surroundings)
     const mode = given.options.has('dry-run') ? 'look' : 'sweep'
-    try {
+    await workByHand(config, surroundings, async ({ store, progress, signal }) => {
       const report = (phase: SweepPhase, fraction: number): void => progress.show(phases[phase], fraction)
-      const counts = await createConfiguredSweep(config, store).run(mode, { signal: stop.signal, report })
+      const counts = await createConfiguredSweep(config, store).run(mode, { signal, report })
       progress.clear()
       surroundings.out(renderCounts(counts, mode))
-    } catch (error) {
-      progress.clear()
-      if (stop.signal.aborted)
-        throw new CommandError('failed', 'stopped; what was removed is removed, the next run goes on')
-      throw error
-    } finally {
-      forget()
-      await store.driver.close()
-    }
+    })
   },
 }

@@ -3,9 +3,9 @@ import type { Surroundings } from './command.ts'
 
 export interface Progress {
   /** Shows how far something is, from 0 to 1. */
-  show(what: string, fraction: number): void
+  readonly show: (what: string, fraction: number) => void
   /** Takes the bar away, so that a result can be written. */
-  clear(): void
+  readonly clear: () => void
 }
 
 const barWidth = 30

@@ -1,10 +1,8 @@
 /** `berth retention`: the retention rules applied once by hand, beside a server that runs or not; or only what they would do. */
 import type { Decision, RetentionCounts } from '../registry/retention/context.ts'
-import { createLogger } from '../telemetry/logger.ts'
+import { loadLastingConfig, workByHand } from './by-hand.ts'
 import { type Command, CommandError, configOption } from './command.ts'
-import { loadGivenConfig } from './config.ts'
 import { createConfiguredRetention } from './configured.ts'
-import { openStore } from './open-store.ts'
 
 /** One line: what becomes of what, by which rule, and why. */
 export function renderDecision({ repository, what, verdict, rule, reason }: Decision): string {
@@ -23,10 +21,6 @@ export function renderRetention(counts: RetentionCounts, mode: 'remove' | 'look'
   return `${title} ${number(counts.tags, 'tag')} and ${number(counts.manifests, 'manifest')}${waiting}.\n${unreadable}`
 }
 
-function refuse(message: string): never {
-  throw new CommandError('refused', message)
-}
-
 export const retentionCommand: Command = {
   name: 'retention',
   summary: 'apply the retention rules, once; servers go on meanwhile',
@@ -35,29 +29,21 @@ export const retentionCommand: Command = {
     'dry-run': { reason: 'change nothing, say of every tag and untagged manifest what the rules decide, and why' },
   },
   run: async (given, surroundings) => {
-    const { config } = loadGivenConfig(given, surroundings)
-    if (config.storage.kind === 'memory') {
-      refuse('a store in memory has its own server only: storage.kind must name a store that lasts')
+    const config = loadLastingConfig(given, surroundings)
+    if (config.retention.rules.length === 0) {
+      throw new CommandError('refused', 'there are no rules: retention.rules is empty, so everything stays')
     }
-    if (config.retention.rules.length === 0) refuse('there are no rules: retention.rules is empty, so everything stays')
-    const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-    const store = await openStore(config, log)
-    const stop = new AbortController()
-    const forget = surroundings.onStop(() => stop.abort())
     const mode = given.options.has('dry-run') ? 'look' : 'remove'
-    const onDecision = (decision: Decision): void => {
-      if (mode === 'look' || decision.verdict === 'remove') surroundings.out(renderDecision(decision))
-    }
-    try {
-      const counts = await createConfiguredRetention(config, store).run(mode, { signal: stop.signal, onDecision })
+    await workByHand(config, surroundings, async ({ store, progress, signal }) => {
+      const onDecision = (decision: Decision): void => {
+        if (mode === 'remove' && decision.verdict !== 'remove') return
+        progress.clear()
+        surroundings.out(renderDecision(decision))
+      }
+      const retention = createConfiguredRetention(config, store)
+      const counts = await retention.run(mode, { signal, onDecision, report: progress.show })
+      progress.clear()
       surroundings.out(renderRetention(counts, mode))
-    } catch (error) {
-      if (stop.signal.aborted)
-        throw new CommandError('failed', 'stopped; what was removed is removed, the next run goes on')
-      throw error
-    } finally {
-      forget()
-      await store.driver.close()
-    }
+    })
   },
 }

@@ -4,12 +4,11 @@ import { parseSize } from '../config/units.ts'
 import { type Finding, type FindingKind, findingKinds, type ScrubMode } from '../registry/scrub/context.ts'
 import { createScrub, isPosition, type ScrubCounts } from '../registry/scrub/scrub.ts'
 import { StorageError } from '../storage/driver.ts'
-import { createLogger } from '../telemetry/logger.ts'
+import { type Hand, loadLastingConfig, workByHand } from './by-hand.ts'
 import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
-import { loadGivenConfig } from './config.ts'
 import { configureSweep } from './configured.ts'
-import { openStore, type Store } from './open-store.ts'
-import { createProgress } from './progress.ts'
+import type { Store } from './open-store.ts'
+import type { Progress } from './progress.ts'
 import type { ScrubLoop } from './scrub-loop.ts'
 
 interface Asked {
@@ -59,18 +58,14 @@ export function renderScrubCounts(counts: ScrubCounts): string {
 }
 
 /** How a run is told: to a person, or in lines of JSON. */
-function createTeller(given: Given, surroundings: Surroundings) {
-  const { out } = surroundings
-  const progress = createProgress(surroundings)
-  if (given.options.has('json')) {
+function createTeller({ options }: Given, { out }: Surroundings, progress: Progress) {
+  if (options.has('json')) {
     return {
-      progress,
       finding: (finding: Finding) => out(`${JSON.stringify({ type: 'finding', ...finding })}\n`),
       end: (counts: ScrubCounts) => out(`${JSON.stringify({ type: 'end', ...counts })}\n`),
     }
   }
   return {
-    progress,
     finding(finding: Finding) {
       progress.clear()
       out(renderFinding(finding))
@@ -80,37 +75,28 @@ function createTeller(given: Given, surroundings: Surroundings) {
 }
 
 async function runScrub(
-  given: Given,
-  surroundings: Surroundings,
+  { mode, bytesPerSecond, from }: Asked,
   config: Config,
-  teller: ReturnType<typeof createTeller>,
+  { store, progress, signal }: Hand,
+  onFinding: (finding: Finding) => void,
 ): Promise<ScrubCounts> {
-  const { mode, bytesPerSecond, from } = readAsked(given, config)
-  const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-  const store = await openStore(config, log)
-  const stop = new AbortController()
-  const forget = surroundings.onStop(() => stop.abort())
   let position = from
   try {
     return await createScrub(configureSweep(config, store)).run(mode, {
-      signal: stop.signal,
+      signal,
       bytesPerSecond,
       from,
-      onFinding: teller.finding,
+      onFinding,
       report: (what, fraction, reached) => {
         position = reached
-        teller.progress.show(what, fraction)
+        progress.show(what, fraction)
       },
     })
   } catch (error) {
-    if (!stop.signal.aborted && !(error instanceof StorageError)) throw error
-    const reason = stop.signal.aborted ? 'stopped' : error instanceof Error ? error.message : 'the store failed'
+    if (!signal.aborted && !(error instanceof StorageError)) throw error
+    const reason = signal.aborted ? 'stopped' : error instanceof Error ? error.message : 'the store failed'
     const next = position === undefined ? 'nothing is done yet' : `go on with --from '${position}'`
     throw new CommandError('failed', `${reason}; ${next}`, { cause: error })
-  } finally {
-    teller.progress.clear()
-    forget()
-    await store.driver.close()
   }
 }
 
@@ -134,21 +120,17 @@ export const scrub: Command = {
     from: { value: 'POSITION', reason: 'go on where an earlier run was stopped; it has printed the position' },
   },
   run: async (given, surroundings) => {
-    const { config } = loadGivenConfig(given, surroundings)
-    if (config.storage.kind === 'memory') {
-      throw new CommandError(
-        'refused',
-        'a store in memory is gone with its server: storage.kind must name a store that lasts',
-      )
-    }
-    const teller = createTeller(given, surroundings)
-    const counts = await runScrub(given, surroundings, config, teller)
-    teller.end(counts)
-    const count = countFindings(counts)
-    if (count > 0)
-      throw new CommandError(
-        'found',
-        `${count.toLocaleString('en')} ${count === 1 ? 'thing is' : 'things are'} not as it should be`,
-      )
+    const config = loadLastingConfig(given, surroundings)
+    const asked = readAsked(given, config)
+    await workByHand(config, surroundings, async (hand) => {
+      const teller = createTeller(given, surroundings, hand.progress)
+      const counts = await runScrub(asked, config, hand, teller.finding)
+      hand.progress.clear()
+      teller.end(counts)
+      const count = countFindings(counts)
+      if (count === 0) return
+      const things = count === 1 ? 'thing is' : 'things are'
+      throw new CommandError('found', `${count.toLocaleString('en')} ${things} not as it should be`)
+    })
   },
 }

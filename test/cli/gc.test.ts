@@ -78,6 +78,10 @@ describe('berth gc', () => {
     const environment = { BERTH_STORAGE_FILESYSTEM_ROOT: root, ...hasty }
     const look = await run(['gc', '--dry-run'], { environment })
     assert.match(look.out, /A sweep would remove:\n +1 {2}blobs\n +17 {2}bytes freed/)
+    assert.equal(look.err, '')
+    const watched = await run(['gc', '--dry-run'], { environment, isTerminal: true })
+    assert.equal(watched.out, look.out)
+    assert.ok(watched.err.includes(`${'░'.repeat(30)}   0 %  what may have lost its last use\r\u001b[2K`), watched.err)
     assert.equal((await stored()).length, 1)
     const real = await run(['gc'], { environment })
     assert.equal(real.code, 0)

@@ -57,6 +57,10 @@ describe('berth retention', () => {
     assert.match(look.out, /^keep {4}team\/app:new {2}one of the 1 pushed last \(retention\.rules\[0\]\)$/m)
     assert.match(look.out, /^The rules would remove 1 tag and 0 manifests\.$/m)
     assert.deepEqual(await tagsOf(url), ['new', 'old'])
+    assert.equal(look.err, '')
+    const watched = await run(['retention', '--dry-run'], { environment, isTerminal: true })
+    assert.equal(watched.out, look.out)
+    assert.ok(watched.err.includes(`${'░'.repeat(30)}   0 %  team/app\r\u001b[2K`), watched.err)
 
     const first = await run(['retention'], { environment })
     assert.equal(first.code, 0)

@@ -425,3 +425,24 @@ it('a repository name is matched whole', async () => {
   await apply(world, [{ repositories: 'team/app', keepLast: 1 }])
   assert.deepEqual(await tagsOf(world, other), ['a', 'b'])
 })
+
+describe('a run of retention', () => {
+  it('tells at which of the repositories with rules it is, and how far through them', async () => {
+    const world = createWorld()
+    const other = parseName('no/rules')
+    for (const repository of [elsewhere, other, repo]) await pushHourly(world, ['a', 'b'], repository)
+    const told: { readonly repository: RepositoryName; readonly fraction: number }[] = []
+    const rules = [repo, elsewhere].map((repositories) => ({ repositories, untaggedMs: day }))
+    await createRetention(world.context, compileRules(rules, 'rules')).run('look', {
+      report: (repository, fraction) => told.push({ repository, fraction }),
+    })
+    const ruled = [elsewhere, repo].sort()
+    assert.deepEqual(
+      told.map(({ repository }) => repository),
+      [ruled[0], ruled[0], ruled[1], ruled[1]],
+    )
+    const [first, within = 0, second, last = 0] = told.map(({ fraction }) => fraction)
+    assert.deepEqual([first, second], [0, 0.5])
+    assert.ok(within > 0 && within <= 0.5 && last > 0.5 && last <= 1)
+  })
+})

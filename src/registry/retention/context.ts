@@ -31,4 +31,6 @@ export interface RetentionContext extends Context {
   readonly mode: 'remove' | 'look'
   readonly counts: RetentionCounts
   readonly onDecision: (decision: Decision) => void
+  /** Called as the run goes through the repository it is at; from 0 to 1. */
+  readonly reach: (fraction: number) => void
 }

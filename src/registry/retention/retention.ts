@@ -8,13 +8,15 @@ import type { Cancel } from '../../storage/driver.ts'
 import type { Context } from '../context.ts'
 import { catalogPrefix, parseCatalogEntry } from '../layout.ts'
 import type { Decision, RetentionContext, RetentionCounts } from './context.ts'
-import type { FindRules } from './rules.ts'
+import type { FindRules, RepositoryRules } from './rules.ts'
 import { retainTags } from './tags.ts'
 import { retainUntagged } from './untagged.ts'
 
 export interface RetentionRun extends Cancel {
   /** Told of every decision: in a run that removes, once it is done. */
   readonly onDecision?: (decision: Decision) => void
+  /** Told of the repository that the run is at, and how far through all of them it is, from 0 to 1. */
+  readonly report?: (repository: RepositoryName, fraction: number) => void
 }
 
 export interface Retention {
@@ -22,14 +24,31 @@ export interface Retention {
   run(mode: RetentionContext['mode'], options?: RetentionRun): Promise<RetentionCounts>
 }
 
+/** The repositories that have rules, in the order of their names. */
+async function* findRuled(
+  { driver }: Context,
+  findRules: FindRules,
+  cancel: Cancel,
+): AsyncGenerator<{ readonly repository: RepositoryName; readonly rules: RepositoryRules }> {
+  for await (const { key } of listAll(driver, catalogPrefix, { ...cancel, delimiter: '/' })) {
+    const repository = parseCatalogEntry(key)
+    const rules = findRules(repository)
+    if (rules !== undefined) yield { repository, rules }
+  }
+}
+
 /** Retention of the local registry by these rules. */
 export function createRetention(context: Context, findRules: FindRules): Retention {
   return {
-    async run(mode, { onDecision = () => undefined, ...cancel } = {}) {
+    async run(mode, { onDecision = () => undefined, report, ...cancel } = {}) {
       const counts = { repositories: 0, tags: 0, manifests: 0, waiting: 0, unreadable: 0 }
-      const retention: RetentionContext = { ...context, mode, counts, onDecision }
-      for await (const { key } of listAll(context.driver, catalogPrefix, { ...cancel, delimiter: '/' })) {
-        await retainRepository(retention, findRules, parseCatalogEntry(key), cancel)
+      let all = 0
+      if (report !== undefined) for await (const _ of findRuled(context, findRules, cancel)) all++
+      for await (const { repository, rules } of findRuled(context, findRules, cancel)) {
+        const before = counts.repositories++
+        const reach = (fraction: number): void => report?.(repository, (before + fraction) / Math.max(all, before + 1))
+        reach(0)
+        await retainRepository({ ...context, mode, counts, onDecision, reach }, repository, rules, cancel)
       }
       return counts
     },
@@ -38,13 +57,10 @@ export function createRetention(context: Context, findRules: FindRules): Retenti
 
 async function retainRepository(
   retention: RetentionContext,
-  findRules: FindRules,
   repository: RepositoryName,
+  rules: RepositoryRules,
   cancel: Cancel,
 ): Promise<void> {
-  const rules = findRules(repository)
-  if (rules === undefined) return
-  retention.counts.repositories++
   if (rules.removesTags || rules.untagged !== undefined) await retainTags(retention, repository, rules, cancel)
   if (rules.untagged !== undefined) await retainUntagged(retention, repository, rules.untagged, cancel)
 }

@@ -2,7 +2,7 @@
  * Which manifests go because nothing names them: no tag, no index, no push in flight, and no subject that is there. They go by the steps of a DELETE, and
  * their referrers with them. Protocol: DESIGN section 4, "DELETE manifest", "Retention".
  */
-import type { Digest } from '../../oci/digest.ts'
+import { type Digest, hexOf } from '../../oci/digest.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import { listAll } from '../../storage/list-all.ts'
@@ -15,6 +15,7 @@ import { readManifest, readTag, type StoredManifest } from '../lookup.ts'
 import { findNamingIndex, findNamingTag } from '../named.ts'
 import { removeUnlessKept } from '../removal.ts'
 import { describeSetting, describeSpan } from '../span.ts'
+import { fractionOf } from '../sweep/context.ts'
 import { workOrCount } from '../sweep/unreadable.ts'
 import type { RetentionContext } from './context.ts'
 import { listNamed, type Names, readNames, untaggedSince } from './names.ts'
@@ -163,10 +164,12 @@ export async function retainUntagged(
   rule: UntaggedRule,
   cancel: Cancel,
 ): Promise<void> {
-  const { driver, limits } = retention
+  const { driver, limits, reach } = retention
   for await (const { manifests, now } of listNamed(driver, repository, cancel)) {
     await mapConcurrently(manifests, limits.maxParallelCalls, ({ digest, names }) =>
       workOrCount(retention, () => examine(retention, repository, rule, { digest, names, now }, cancel)),
     )
+    const last = manifests.at(-1)
+    if (last !== undefined) reach(fractionOf(hexOf(last.digest)))
   }
 }
