@@ -57,13 +57,8 @@ function entriesOf({ code, message, detail }: OciError): readonly ErrorEntry[] {
 
 function answerError(ctx: HttpContext, error: unknown, log: ErrorLog): void {
   const { req, res, state } = ctx
-  // `wire.ts` has answered already: the body turned out to be malformed, and that is what broke the handler off.
+  // `wire.ts` has answered already: the body turned out to be malformed, and that is what broke the handler off. It ends the connection, too.
   if (res.writableEnded) {
-    ctx.respond = false
-    return
-  }
-  if (res.writableEnded) {
-    // Answered by `wire.ts`, which also ends the connection once the answer had time to be read.
     ctx.respond = false
     return
   }
