@@ -64,5 +64,5 @@ try {
   console.log(`${freed} blobs in ${seconds.toFixed(1)} s: ${Math.round(freed / seconds)} a second`)
   await berth.stop()
 } finally {
-  await rm(root, { recursive: true, force: true })
+  if (filled === undefined) await rm(root, { recursive: true, force: true })
 }

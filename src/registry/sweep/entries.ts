@@ -117,18 +117,18 @@ async function readEntry(sweep: SweepContext, key: string, ageMs: number, cancel
 /** Works through all entries that are old enough, a batch at a time. */
 export async function workThroughGarbage(sweep: SweepContext, cancel: Cancel): Promise<void> {
   const { driver, sweepLimits, limits, report } = sweep
-  const options = { ...cancel, times: true, pageSize: sweepLimits.batchSize }
-  for await (const page of listPages(driver, garbagePrefix, options)) {
+  const { batchSize, garbageAgeMs } = sweepLimits
+  let batch: Entry[] = []
+  for await (const page of listPages(driver, garbagePrefix, { ...cancel, times: true, pageSize: batchSize })) {
     const now = page.now ?? 0
-    const old = page.entries.filter(({ modified = now }) => now - modified >= sweepLimits.garbageAgeMs)
+    const old = page.entries.filter(({ modified = now }) => now - modified >= garbageAgeMs)
     const entries = await mapConcurrently(old, limits.maxParallelCalls, ({ key, modified = now }) =>
       readEntry(sweep, key, now - modified, cancel),
     )
-    await workThrough(
-      sweep,
-      entries.filter((entry) => entry !== undefined),
-      cancel,
-    )
+    batch.push(...entries.filter((entry) => entry !== undefined))
+    if (page.more && batch.length < batchSize) continue
+    await workThrough(sweep, batch, cancel)
+    batch = []
     report('garbage', fractionOf(page.entries.at(-1)?.key.slice(garbagePrefix.length) ?? ''))
   }
 }

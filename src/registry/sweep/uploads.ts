@@ -66,7 +66,7 @@ async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel):
   const close = (): void => {
     if (current !== undefined && now - current.newest >= uploadIdleMs) batch.push(current.id)
   }
-  for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true })) {
+  for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true, pageSize: batchSize })) {
     now = page.now ?? 0
     for (const { key, modified = now } of page.entries) {
       const id = uploadIdOf(key)
