@@ -3,10 +3,12 @@ import { parseDigest } from '../../src/oci/digest.ts'
 import { parseName, parseTag } from '../../src/oci/name.ts'
 import { readName } from '../../src/registry/key-text.ts'
 import * as layout from '../../src/registry/layout.ts'
+import { isUntaggedKey } from '../../src/registry/layout-untagged.ts'
 import { decodeLink, decodeManifest, decodeTag } from '../../src/registry/records.ts'
 import type { Driver } from '../../src/storage/driver.ts'
 import { listAll } from '../../src/storage/list-all.ts'
 import type { Model } from './model.ts'
+import { findStaying } from './rules.ts'
 
 /** What a process that was killed left at something that lives, or wrote for something already dead: by the documents, the scrub's. */
 export type ScrubKind =
@@ -16,6 +18,7 @@ export type ScrubKind =
   | 'body of a living upload that lost its claim'
   | 'body or renewal of a dead upload'
   | 'hint that leads nowhere'
+  | 'note on a manifest that is gone'
 
 export interface Leftovers {
   readonly keys: number
@@ -44,6 +47,16 @@ function expect(model: Model): Expected {
   const tags = new Set<string>()
   for (const { repository, tag, image } of model.tags.values()) {
     if (image !== undefined) tags.add(layout.tagKey(parseName(repository), parseTag(tag)))
+  }
+  for (const retained of model.retained) {
+    const name = parseName(retained.repository)
+    for (const { tag, image } of findStaying(retained)) {
+      tags.add(layout.tagKey(name, parseTag(tag)))
+      for (const each of [image, ...image.children]) {
+        manifests.add(layout.manifestKey(name, parseDigest(each.digest)))
+        for (const blob of each.blobs) links.add(layout.linkKey(parseDigest(blob.digest), name))
+      }
+    }
   }
   for (const [repository, writes] of model.shared) {
     if (writes.length > 0) tags.add(layout.tagKey(parseName(repository), parseTag('latest')))
@@ -129,7 +142,10 @@ export async function findLeftovers(driver: Driver, model: Model): Promise<Lefto
       scrub('link that shares living bytes', key)
     } else if (top === 'named') {
       const isMark = layout.parseHintKey(key) === undefined
-      if (!(await isMeant(driver, key))) {
+      if (isUntaggedKey(key)) {
+        const [, segment = '', digest = ''] = key.split('/')
+        if (!there.has(`manifests/${segment}/${digest}`)) scrub('note on a manifest that is gone', key)
+      } else if (!(await isMeant(driver, key))) {
         if (isMark) found.left.push(key)
         else scrub('hint that leads nowhere', key)
       } else if (isMark) scrub('mark on a living manifest', key)

@@ -33,11 +33,30 @@ export interface SharedWrite {
   endedAt: number
 }
 
+/** A tag below retention rules, as it was pushed last. */
+export interface RetainedTag {
+  readonly tag: string
+  /** By which rule it goes, if it does. */
+  readonly kind: 'stay' | 'old' | 'last'
+  readonly image: Image
+  /** When its push began, in monotonic ms: the store wrote it later. */
+  readonly beganAt: number
+  isChanging: boolean
+}
+
+/** A repository with retention rules. Only one client writes it, and only one thing at a time. */
+export interface Retained {
+  readonly repository: string
+  /** Those that must stay, and some that may be gone, in the order of their pushes. */
+  readonly tags: Map<string, RetainedTag>
+}
+
 export interface Model {
   readonly images: Image[]
   readonly tags: Map<string, TagFact>
   /** By repository. */
   readonly shared: Map<string, SharedWrite[]>
+  readonly retained: Retained[]
   /** What was acknowledged and was not there. */
   readonly lost: string[]
   /** Answers that nothing explains. */
@@ -47,7 +66,7 @@ export interface Model {
 export const sharedTag = 'latest'
 
 export function createModel(): Model {
-  return { images: [], tags: new Map(), shared: new Map(), lost: [], problems: [] }
+  return { images: [], tags: new Map(), shared: new Map(), retained: [], lost: [], problems: [] }
 }
 
 export function tagOf(model: Model, repository: string, tag: string): TagFact {

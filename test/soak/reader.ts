@@ -3,10 +3,30 @@ import * as v from 'valibot'
 import { digestOf } from '../clients/layout.ts'
 import type { Random } from '../replicas/random.ts'
 import type { Answer, Ask } from './ask.ts'
-import { type Image, isShared, mayRead, type Model, sharedTag, type TagFact } from './model.ts'
+import {
+  type Image,
+  isShared,
+  mayRead,
+  type Model,
+  type Retained,
+  type RetainedTag,
+  sharedTag,
+  type TagFact,
+} from './model.ts'
+import { mustStay } from './rules.ts'
 
 export function pathOf(repository: string, reference: string): string {
   return `/v2/${repository}/manifests/${reference}`
+}
+
+/** The paths of all that a pull of an image reads, with the digests. */
+export function partsOf(image: Image): (readonly [path: string, digest: string])[] {
+  const { repository, digest, blobs, children } = image
+  return [
+    [pathOf(repository, digest), digest] as const,
+    ...blobs.map((blob) => [`/v2/${repository}/blobs/${blob.digest}`, blob.digest] as const),
+    ...children.flatMap(partsOf),
+  ]
 }
 
 export interface Reader {
@@ -20,20 +40,12 @@ export interface Reader {
   readonly pull: (image: Image) => Promise<void>
   readonly pullTag: (fact: TagFact) => Promise<void>
   readonly pullShared: (repository: string) => Promise<void>
+  /** Everything that a tag leads to, as long as the retention rules keep it. */
+  readonly pullRetained: (retained: Retained, fact: RetainedTag) => Promise<void>
 }
 
 export function createReader(ask: Ask, random: Random, model: Model, count: (kind: string) => void): Reader {
   const get = (path: string): Promise<Answer> => ask.again({ method: 'GET', path }, [200, 404])
-
-  /** The paths of all that a pull of an image reads, with the digests. */
-  function partsOf(image: Image): (readonly [path: string, digest: string])[] {
-    const { repository, digest, blobs, children } = image
-    return [
-      [pathOf(repository, digest), digest] as const,
-      ...blobs.map((blob) => [`/v2/${repository}/blobs/${blob.digest}`, blob.digest] as const),
-      ...children.flatMap(partsOf),
-    ]
-  }
 
   async function image(): Promise<void> {
     const candidates = model.images.filter(({ state }) => state === 'present')
@@ -108,7 +120,19 @@ export function createReader(ask: Ask, random: Random, model: Model, count: (kin
     }
   }
 
-  return { image, tag, shared, list, pull, pullTag, pullShared }
+  async function pullRetained(retained: Retained, fact: RetainedTag): Promise<void> {
+    const { tag, kind, image: tagged } = fact
+    const parts = [[pathOf(retained.repository, tag), tagged.digest] as const, ...partsOf(tagged)]
+    for (const [path, digest] of parts) {
+      const answer = await get(path)
+      if (!mustStay(retained, fact)) return
+      const found = answer.status === 200 ? digestOf(answer.body) : answer.status
+      if (found !== digest) model.lost.push(`${path} of ${tag}, which must stay: ${found}`)
+    }
+    count(`retained: pull ${kind}`)
+  }
+
+  return { image, tag, shared, list, pull, pullTag, pullShared, pullRetained }
 }
 
 function parseTags(body: Buffer): readonly string[] {

@@ -1,5 +1,6 @@
 /**
- * `npm run soak -- --minutes N [--seed S] [--clients C]`: clients push, pull, re-tag and delete on two servers that sweep, while processes are killed and paused.
+ * `npm run soak -- --minutes N [--seed S] [--clients C] [--no-retention]`: clients push, pull, re-tag and delete on two servers that sweep and follow
+ * retention rules, while processes are killed and paused.
  * Nothing acknowledged may be lost, and in the end nothing else may be left. Ends with 1 when that is not so. The seed repeats the choices; the order in
  * which the processes answer is theirs.
  */
@@ -19,6 +20,8 @@ import { findLeftovers, type Leftovers } from './leftovers.ts'
 import { createModel, type Model } from './model.ts'
 import { createReader } from './reader.ts'
 import { createMemoryChart, printCounts, say } from './report.ts'
+import { createRetainedClient } from './retained.ts'
+import { findStaying, retentionRules } from './rules.ts'
 import { leaseMs, type Servers, startServers } from './servers.ts'
 
 const { values } = parseArgs({
@@ -26,7 +29,9 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(randomInt(1_000_000)) },
     clients: { type: 'string', default: '6' },
+    retention: { type: 'boolean', default: true },
   },
+  allowNegative: true,
 })
 const minutes = Number(values.minutes)
 const seed = Number(values.seed)
@@ -52,7 +57,11 @@ async function work(servers: Servers): Promise<void> {
   const workers = Array.from({ length: clients }, (_, number) => {
     const own = createRandom(seed + 1000 * (number + 1))
     const ask = createAsk(servers.urls, own, troubles)
-    return createClient({ name: `c${number}`, ask, random: own, model, repositories, sharedBlobs, leaseMs, count })
+    const options = { name: `c${number}`, ask, random: own, model, repositories, sharedBlobs, leaseMs, count }
+    const step = createClient(options)
+    if (!values.retention) return step
+    const retained = createRetainedClient(options)
+    return () => (own.below(5) === 0 ? retained() : step())
   })
   await Promise.all([
     ...workers.map(async (step) => {
@@ -62,7 +71,8 @@ async function work(servers: Servers): Promise<void> {
       }
     }),
     disturb(servers),
-    sweepByHand(servers),
+    runByHand(servers, 'gc', seed + 2),
+    values.retention && runByHand(servers, 'retention', seed + 3),
     watchMemory(servers),
   ])
 }
@@ -77,12 +87,13 @@ async function disturb(servers: Servers): Promise<void> {
   }
 }
 
-async function sweepByHand(servers: Servers): Promise<void> {
-  const random = createRandom(seed + 2)
+/** Every ten seconds or so; half of the runs are killed. */
+async function runByHand(servers: Servers, command: 'gc' | 'retention', ownSeed: number): Promise<void> {
+  const random = createRandom(ownSeed)
   while (!isOver()) {
     await sleep(5000 + random.below(10_000))
-    await servers.gc(random.below(2) === 0 ? 200 + random.below(1000) : undefined)
-    count('berth gc')
+    await servers.byHand(command, random.below(2) === 0 ? 200 + random.below(1000) : undefined)
+    count(`berth ${command}`)
   }
 }
 
@@ -101,17 +112,21 @@ async function readAll(servers: Servers): Promise<void> {
     for (const image of model.images) await all.pull(image)
     for (const tag of model.tags.values()) await all.pullTag(tag)
     for (const repository of model.shared.keys()) await all.pullShared(repository)
+    for (const retained of model.retained) {
+      for (const fact of findStaying(retained)) await all.pullRetained(retained, fact)
+    }
   }
 }
 
-/** Until nothing is left that a sweep could see, but not for ever. */
+/** Until nothing is left that retention or a sweep could see, but not for ever: what an index names goes a run after the index. */
 async function sweepAll(
   servers: Servers,
   folder: string,
 ): Promise<{ readonly left: Leftovers; readonly temporary: number }> {
   await sleep(leaseMs + 1000)
   for (let run = 1; ; run++) {
-    process.stdout.write(await servers.gc())
+    if (values.retention) process.stdout.write((await servers.byHand('retention')).replace(/^remove .*\n/gm, ''))
+    process.stdout.write(await servers.byHand('gc'))
     const options = {
       root: folder,
       keySpace,
@@ -122,7 +137,7 @@ async function sweepAll(
     } as const
     const driver = await createFilesystemDriver(options)
     const left = await findLeftovers(driver, model)
-    if (left.left.length === 0 || run === 5) return { left, temporary: await driver.tidy() }
+    if (left.left.length === 0 || run === 8) return { left, temporary: await driver.tidy() }
     await sleep(leaseMs / 2)
   }
 }
@@ -151,8 +166,8 @@ function report(servers: Servers, { left, temporary }: Awaited<ReturnType<typeof
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'berth-soak-'))
-const servers = await startServers(folder)
-say(`soak: seed ${seed}, ${minutes} minutes, ${clients} clients`)
+const servers = await startServers(folder, values.retention ? retentionRules : [])
+say(`soak: seed ${seed}, ${minutes} minutes, ${clients} clients, ${values.retention ? 'with' : 'without'} retention`)
 let failures = 1
 try {
   await work(servers)

@@ -15,6 +15,7 @@ const times = {
   BERTH_SWEEP_GARBAGE_AGE: '0s',
   BERTH_SWEEP_UPLOAD_IDLE: '4s',
   BERTH_SWEEP_PUSH_IDLE: '3s',
+  BERTH_RETENTION_INTERVAL: '2s',
 }
 
 /** Where the memory of a process is written down. */
@@ -29,8 +30,8 @@ export interface Servers {
   /** Kills or pauses a server other than the one that is spared, its sweeper, or both, and starts anew what was killed. */
   disturb(random: Random, spared: number | undefined): Promise<void>
   sampleMemory(onMemory: OnMemory): void
-  /** `berth gc`; with a time, killed after so many ms. */
-  gc(killAfterMs?: number): Promise<string>
+  /** Runs a command beside the servers and returns what it printed; with a time, kills it after so many ms. */
+  byHand(command: 'gc' | 'retention', killAfterMs?: number): Promise<string>
   stop(): Promise<void>
 }
 
@@ -60,9 +61,10 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-export async function startServers(folder: string): Promise<Servers> {
+export async function startServers(folder: string, rules: readonly object[]): Promise<Servers> {
   const environment = {
     ...times,
+    BERTH_RETENTION_RULES: JSON.stringify(rules),
     BERTH_STORAGE_FILESYSTEM_ROOT: folder,
     BERTH_LOG_LEVEL: 'warn',
     BERTH_LOG_FORMAT: 'json',
@@ -125,16 +127,16 @@ export async function startServers(folder: string): Promise<Servers> {
         for (const child of childrenOf(pid)) onMemory('sweeper', residentBytesOf(child))
       }
     },
-    async gc(killAfterMs) {
+    async byHand(command, killAfterMs) {
       if (killAfterMs !== undefined) {
-        const daemon = startDaemon(process.execPath, [berth, 'gc'], { env: environment })
+        const daemon = startDaemon(process.execPath, [berth, command], { env: environment })
         await sleep(killAfterMs)
         daemon.kill('SIGKILL')
         await daemon.stop()
         return ''
       }
-      const { code, stdout, stderr } = await attempt(process.execPath, [berth, 'gc'], { env: environment })
-      if (code !== 0) complaints.push(`berth gc: ${stderr}`)
+      const { code, stdout, stderr } = await attempt(process.execPath, [berth, command], { env: environment })
+      if (code !== 0) complaints.push(`berth ${command}: ${stderr}`)
       return stdout.toString()
     },
     async stop() {
