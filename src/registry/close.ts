@@ -6,13 +6,14 @@ import type { Digest } from '../oci/digest.ts'
 import type { Cancel } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { noteGarbage } from './garbage.ts'
-import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey, sessionKey } from './layout.ts'
+import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey } from './layout.ts'
 import { isSound, type Link, readLink } from './links.ts'
 import { encodeRecord, type Segment } from './records.ts'
 import { type BlobInfo, OutOfOrderError } from './registry.ts'
 import {
   claim,
   endSession,
+  forgetSession,
   isSessionOpen,
   loadUpload,
   readUploadSegments,
@@ -107,7 +108,7 @@ export async function closeUpload(
   const blob = { digest, size }
   const existing = await findExisting(context, upload, digest, cancel)
   if (existing !== undefined && (await isSound(context, existing, cancel))) {
-    if (existing.id === id) await driver.remove(sessionKey(id), cancel)
+    if (existing.id === id) await forgetSession(context, id, cancel)
     else await endSession(context, id, cancel)
     await driver.remove(entry, cancel)
     return blob
@@ -120,6 +121,6 @@ export async function closeUpload(
   if (existing !== undefined) await noteGarbage(context, { digests: [digest], id: existing.id }, cancel)
   const outcome = await driver.promote(entry, linkKey(digest, repository), cancel)
   if (outcome === 'refused') throw uploadUnknown(id)
-  await driver.remove(sessionKey(id), cancel)
+  await forgetSession(context, id, cancel)
   return blob
 }

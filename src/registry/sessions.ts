@@ -122,3 +122,8 @@ export async function endSession(context: Context, id: string, cancel: Cancel): 
   await noteGarbage(context, { id }, cancel)
   await context.driver.remove(sessionKey(id), cancel)
 }
+
+/** Ends a session whose bytes are a blob now. After power loss it may be there again: then it is idle, and the sweep ends it. */
+export async function forgetSession({ driver }: Context, id: string, cancel: Cancel): Promise<void> {
+  await driver.remove(sessionKey(id), { ...cancel, durable: false })
+}

@@ -90,6 +90,13 @@ export interface WriteOptions extends Cancel {
   readonly reserve?: boolean
 }
 
+export interface RemoveOptions extends Cancel {
+  /** Records only: remove it only when its version still is this one. */
+  readonly ifUnchanged?: string
+  /** Plain keys only: survives power loss once the promise resolves. Default true; false where it does no harm that the key is there again. */
+  readonly durable?: boolean
+}
+
 export interface ListOptions extends Cancel {
   /**
    * Only keys that sort after this one (byte order); it need not exist. A folded entry (it ends in `/` and is longer than the prefix)
@@ -162,10 +169,9 @@ export interface Driver {
   promote(entry: string, record: string, options?: Cancel): Promise<'done' | 'refused'>
 
   /**
-   * Removes a key. `ifUnchanged` (records only): only when its version still is this one. Durable. Removing what is
-   * absent is `absent`, not an error. Refuses (Error) every key outside the key space, and singles.
+   * Removes a key. Removing what is absent is `absent`, not an error. Refuses (Error) every key outside the key space, and singles.
    */
-  remove(key: string, options?: Cancel & { readonly ifUnchanged?: string }): Promise<'removed' | 'absent' | 'changed'>
+  remove(key: string, options?: RemoveOptions): Promise<'removed' | 'absent' | 'changed'>
 
   /**
    * Lists keys that start with `prefix` (ends in `/`, or is empty for everything) in byte order. Without `times` it may show a record that

@@ -94,6 +94,26 @@ describe('a sweep', () => {
     assert.equal(await readBlob(world.registry, repo, other), 'both')
   })
 
+  it('leaves bytes alone that a client may go on with, although nothing names them and their lease is over', async () => {
+    const world = createWorld({ leaseMs: hour })
+    const { uploads } = world.registry
+    const { id } = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, id, { body: bodyOf('blob') })
+    world.intercept = ({ method, key }) => {
+      if (method === 'remove' && key.endsWith('/session')) throw new Error('killed')
+    }
+    await assert.rejects(uploads.close(repo, id, sha256('blob'), undefined), /killed/)
+    world.intercept = undefined
+    const { digest } = await pushImage(world.registry, elsewhere, 'v1', ['blob'])
+    await world.registry.manifests.remove(elsewhere, at(digest))
+    world.clock.now += 2 * hour
+    await sweepOf(world).run('sweep')
+    await uploads.close(repo, id, sha256('blob'), undefined)
+    assert.equal(await readBlob(world.registry, repo, sha256('blob')), 'blob')
+    await sweepLater(world)
+    assert.deepEqual(await world.keys('data/'), [])
+  })
+
   it('leaves a blob alone for its lease, named or not, and then takes what nothing names', async () => {
     const world = createWorld()
     const digest = await pushBlob(world.registry, repo, 'abc')

@@ -95,7 +95,7 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'sweep/collect.ts',
       apply: replace(
-        'else if (mark !== undefined) await driver.remove(mark, cancel)',
+        'else if (mark !== undefined) await driver.remove(mark, { ...cancel, durable: false })',
         'else for (const { key } of (await driver.list(dataPrefix(candidate.id), { limit: 100 })).entries) if (isDataMark(key)) await driver.remove(key, cancel)',
       ),
     },

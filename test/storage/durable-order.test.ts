@@ -91,6 +91,14 @@ describe('durable order', () => {
     assert.deepEqual(network.filter((line) => line.startsWith('sync')).length, 3)
   })
 
+  it('of a removal that need not survive: nothing is synced, except on a network mount', async () => {
+    const write = (driver: Driver) => driver.write('data/i/s', value)
+    const remove = (driver: Driver) => driver.remove('data/i/s', { durable: false })
+    assert.deepEqual(await traceOf(remove, write), ['unlink data/i/s', 'rmdir data/i'])
+    const network = await traceOf(remove, write, 'network')
+    assert.ok(network.some((line) => line.startsWith('sync')))
+  })
+
   it('of a key only if absent: linked when it is whole; "exists" is durable, too', async () => {
     const create = (driver: Driver) => driver.write('data/i/s', value, { ifAbsent: true })
     assert.deepEqual(await traceOf(create), [

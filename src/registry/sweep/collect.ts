@@ -129,7 +129,7 @@ async function countOnly(
   return 'gone'
 }
 
-/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. */
+/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. The last key of the id goes durably, and with it the others. */
 async function deleteCandidate(
   sweep: SweepContext,
   { id }: Candidate,
@@ -141,12 +141,17 @@ async function deleteCandidate(
   for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
     if (isDataMark(key) || isAboutData(key)) continue
     const stat = await driver.stat(key, cancel)
-    await driver.remove(key, cancel)
+    await driver.remove(key, { ...cancel, durable: false })
     counts.freedBytes += stat?.size ?? 0
     segments++
   }
   // Listed again: who renews after this finds the bytes gone, and removes what he wrote.
-  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) await driver.remove(key, cancel)
+  let last: string | undefined
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (last !== undefined) await driver.remove(last, { ...cancel, durable: false })
+    last = key
+  }
+  if (last !== undefined) await driver.remove(last, cancel)
   for (const { key, version } of uses) await driver.remove(key, { ...cancel, ifUnchanged: version })
   if (segments > 0) counts.blobs++
 }
@@ -190,7 +195,7 @@ async function markAndDelete(
   await mapConcurrently([...second], limits.maxParallelCalls, async ([candidate, { verdict, uses }]) => {
     const mark = marks.get(candidate)
     if (verdict === undefined) await deleteCandidate(sweep, candidate, uses, cancel)
-    else if (mark !== undefined) await driver.remove(mark, cancel)
+    else if (mark !== undefined) await driver.remove(mark, { ...cancel, durable: false })
     verdicts.set(candidate.id, verdict ?? 'gone')
   })
   return verdicts
@@ -225,8 +230,9 @@ export async function collectLinked(
   const verdicts = new Map<string, Verdict>()
   const candidates: Candidate[] = []
   await mapConcurrently(found, sweep.limits.maxParallelCalls, async (each) => {
-    const { candidate } = await findDigests(sweep, each, cancel)
-    if (candidate === undefined) verdicts.set(each.id, 'leased')
+    const { candidate, isOpen } = await findDigests(sweep, each, cancel)
+    // A closing request that was killed after its link left the session: it may come again, and rely on the bytes. It is ended when it is idle.
+    if (candidate === undefined || isOpen) verdicts.set(each.id, 'leased')
     else candidates.push(candidate)
   })
   for (const [id, verdict] of await collect(sweep, candidates, cancel)) verdicts.set(id, verdict)

@@ -32,6 +32,8 @@ export interface FoundDigests {
   readonly candidate: Candidate | undefined
   /** Keys of the upload that say digests. */
   readonly claims: readonly string[]
+  /** Whether its session is there: a client may go on with it. */
+  readonly isOpen: boolean
   /** Entries that would become links. */
   readonly entries: readonly string[]
 }
@@ -47,10 +49,11 @@ export async function findDigests(
   const claims: string[] = []
   const entries: string[] = []
   const claimed = new Set<string>()
-  let isWhole = true
+  let [isWhole, isOpen] = [true, false]
   for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) {
     const kind = kindOfUploadKey(key)
     if (kind === 'close') entries.push(key)
+    isOpen ||= kind === 'session'
     if (kind === 'claim' || kind === 'closed-as') claims.push(key)
     if (kind === 'closed-as') all.add(parseClosedAsKey(key))
     if (kind !== 'claim') continue
@@ -63,7 +66,7 @@ export async function findDigests(
   }
   const told = await findBesideBytes(sweep, id, claimed, cancel)
   for (const digest of told ?? []) all.add(digest)
-  return { candidate: isWhole && told !== undefined ? { id, digests: all } : undefined, claims, entries }
+  return { candidate: isWhole && told !== undefined ? { id, digests: all } : undefined, claims, entries, isOpen }
 }
 
 /** What is kept beside the bytes, or what the bytes say themselves when some of them have no claim; `undefined` when that cannot be read. */

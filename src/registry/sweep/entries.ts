@@ -99,7 +99,9 @@ async function workThrough(sweep: SweepContext, entries: readonly Entry[], cance
   const done = found.filter(isDone)
   counts.waiting += found.length - done.length
   if (mode === 'look') return
-  await mapConcurrently(done, limits.maxParallelCalls, ({ entry }) => driver.remove(entry.key, cancel))
+  await mapConcurrently(done, limits.maxParallelCalls, ({ entry }) =>
+    driver.remove(entry.key, { ...cancel, durable: false }),
+  )
 }
 
 async function readEntry(sweep: SweepContext, key: string, ageMs: number, cancel: Cancel): Promise<Entry | undefined> {

@@ -52,7 +52,7 @@ export async function endUploads(
   await mapConcurrently(
     done.flatMap((each) => each.claims),
     limits.maxParallelCalls,
-    (key) => driver.remove(key, cancel),
+    (key) => driver.remove(key, { ...cancel, durable: false }),
   )
   return verdicts
 }

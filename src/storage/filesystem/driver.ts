@@ -63,6 +63,8 @@ export async function createFilesystemDriver(options: FilesystemOptions): Promis
 
 function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): Driver {
   const { placeOf } = disk.paths
+  const survivalOf = ({ durable = true }: { readonly durable?: boolean }): Survives =>
+    durable || mount === 'network' ? 'power loss' : 'kill'
   return {
     promotion: 'move',
     read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),
@@ -72,8 +74,8 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
       translateErrors(`writing ${key}`, async () => {
         const place = placeOf(key)
         // A record may replace a durable value, so it is always durable itself.
-        const fleeting = options.durable === false && mount === 'local' && place.kind !== 'record'
-        const write = () => writeWhole(disk, place, bytes, fleeting ? 'kill' : 'power loss', options)
+        const survives = place.kind === 'record' ? 'power loss' : survivalOf(options)
+        const write = () => writeWhole(disk, place, bytes, survives, options)
         if (options.reserve === true) return ballast.lend(write)
         await ballast.require()
         return write()
@@ -85,11 +87,13 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
       }),
     promote: (entry, record) =>
       translateErrors(`promoting ${entry} to ${record}`, () => promote(disk, placeOf(entry), placeOf(record))),
-    remove: (key, { ifUnchanged } = {}) =>
+    remove: (key, options = {}) =>
       translateErrors(`removing ${key}`, () =>
         ballast.lend(() => {
           const place = placeOf(key)
-          return place.kind === 'record' ? removeRecord(disk, place, ifUnchanged) : removePlain(disk, place)
+          return place.kind === 'record'
+            ? removeRecord(disk, place, options.ifUnchanged)
+            : removePlain(disk, place, survivalOf(options))
         }),
       ),
     list: (prefix, options) => translateErrors(`listing ${prefix}`, () => listKeys(disk, prefix, options)),

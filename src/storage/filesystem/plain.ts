@@ -32,8 +32,8 @@ export async function isPlainThere(disk: Disk, place: Place, survives: Survives)
   return true
 }
 
-/** Removes the file, durably. */
-export async function removePlain(disk: Disk, place: Place): Promise<'removed' | 'absent'> {
+/** Removes the file. */
+export async function removePlain(disk: Disk, place: Place, survives: Survives): Promise<'removed' | 'absent'> {
   try {
     await disk.calls.unlink(place.path)
   } catch (error) {
@@ -42,7 +42,8 @@ export async function removePlain(disk: Disk, place: Place): Promise<'removed' |
     await requireFolder(disk, place.top)
     return 'absent'
   }
-  await syncRemoval(disk, place, await removeEmpty(disk, place))
+  const lowest = await removeEmpty(disk, place)
+  if (survives === 'power loss') await syncRemoval(disk, place, lowest)
   return 'removed'
 }
 
