@@ -8,7 +8,12 @@ import type { Surroundings } from './cli/command.ts'
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
 /** Of the 19 steps below normal: what runs beside a server goes on only when nobody waits. */
-const lowPriority = 10
+const lowPriority = 19
+
+const neverWoken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+
+/** Threads that wait for the disk in a process beside a server: each can keep a processor from it. */
+const threadsBeside = 2
 
 // Whoever read our output may leave early (`berth help | head`); that must not stop a server.
 process.stdout.on('error', () => undefined)
@@ -16,7 +21,10 @@ process.stderr.on('error', () => undefined)
 
 const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
   new Promise((resolve) => {
-    const child = fork(process.argv[1] ?? import.meta.filename, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const child = fork(process.argv[1] ?? import.meta.filename, args, {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadsBeside) },
+    })
     const stop = (): void => void child.kill('SIGTERM')
     const end = (reason: string): void => {
       signal.removeEventListener('abort', stop)
@@ -45,6 +53,13 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     tell: (message) => void process.send?.(message),
     onGone: (listener) => void process.once('disconnect', listener),
   },
-  lowerPriority: () => setPriority(lowPriority),
+  background: {
+    lowerPriority: () => setPriority(lowPriority),
+    usedMs: () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1000
+    },
+    pause: (ms) => void Atomics.wait(neverWoken, 0, 0, ms),
+  },
 })
 process.exit(exitCode)

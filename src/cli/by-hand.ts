@@ -1,6 +1,7 @@
 /** What commands share that work on a store once, beside servers that run or not: its configuration, the store, a progress bar, the signal to stop. */
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../telemetry/logger.ts'
+import { stepBack } from './background.ts'
 import { CommandError, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { openStore, type Store } from './open-store.ts'
@@ -32,9 +33,8 @@ export async function workByHand(
   work: (hand: Hand) => Promise<void>,
 ): Promise<void> {
   const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-  const store = await openStore(config, log)
+  const store = stepBack(await openStore(config, log), config, surroundings)
   const progress = createProgress(surroundings)
-  surroundings.lowerPriority()
   const stop = new AbortController()
   const forget = surroundings.onStop(() => stop.abort())
   try {

@@ -1,4 +1,5 @@
 /** What a command of the command line is, and what it may use of the outside world. */
+import type { Yielding } from '../storage/yielding.ts'
 import type { Environment } from '../config/environment.ts'
 
 /** How a run ended, for scripts; `berth help` prints the same. */
@@ -45,6 +46,11 @@ export interface Surroundings {
   ) => Promise<string>
   /** The process that started this one by `runBeside`; told nothing when there is none. */
   readonly parent: { readonly tell: (message: unknown) => void; readonly onGone: (listener: () => void) => void }
+  readonly background: Background
+}
+
+/** What a process can do to leave the processor to others. */
+export interface Background extends Pick<Yielding, 'usedMs' | 'pause'> {
   /** Lets other processes go first. */
   readonly lowerPriority: () => void
 }

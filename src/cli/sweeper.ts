@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createLogger } from '../telemetry/logger.ts'
+import { stepBack } from './background.ts'
 import { type Command, configOption, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { createConfiguredRetention, createConfiguredSweep } from './configured.ts'
@@ -86,8 +87,7 @@ export const sweeperCommand: Command = {
     const stop = new AbortController()
     const forget = surroundings.onStop(() => stop.abort())
     surroundings.parent.onGone(() => stop.abort())
-    surroundings.lowerPriority()
-    const store = await openStore(config, log)
+    const store = stepBack(await openStore(config, log), config, surroundings)
     try {
       await runLoops(config, store, (run) => surroundings.parent.tell(run), stop.signal)
     } finally {

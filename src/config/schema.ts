@@ -160,12 +160,17 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
     default: '10m',
     reason: 'After this time a copy within an S3 store has landed or failed; a folder moves files and needs no wait.',
   }),
+  processorPercent: number({
+    min: 1,
+    max: 100,
+    default: 75,
+    reason: 'How much of a processor sweep, retention and scrub use at most: requests wait less for what pauses often.',
+  }),
   batchSize: number({
     min: 1,
     max: 100_000,
     default: 5000,
-    reason:
-      'How many blobs are looked at together: a repository is read once for all of them. Each takes about 1 kB of memory.',
+    reason: 'How many blobs are looked at together, at 1 kB each: a repository is read once for all of them.',
   }),
 })
 

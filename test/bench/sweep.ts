@@ -1,6 +1,7 @@
 /**
  * `node test/bench/sweep.ts [RECORDS] [GARBAGE] [FOLDER]`: how fast the sweep frees blobs that nothing names, among records that it must leave alone, and what pulls
- * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns. A FOLDER that `writeFullStore` has filled before is used as it is. A measurement, never a test.
+ * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns; of whole images, and of manifests alone. A FOLDER that
+ * `writeFullStore` has filled before is used as it is. A measurement, never a test.
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -9,11 +10,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBerth } from '../clients/berth.ts'
 import { listRepositories, writeFullStore } from './full-store.ts'
-import { measurePulls } from './pull-latency.ts'
+import { latencyOf, measurePulls, type Pull, pushImages } from './pull-latency.ts'
 
 const records = Number(process.argv[2] ?? 1_000_000)
 const garbage = Number(process.argv[3] ?? 100_000)
 const roundSeconds = 8
+const manifestsPerSecond = 200
 const rounds = 5
 
 const filled = process.argv[4]
@@ -27,6 +29,37 @@ const env = {
   BERTH_SWEEP_GARBAGE_AGE: '0s',
 }
 
+/** What is pulled, and what was measured of it, a list a round. */
+class Kind {
+  readonly during: (readonly number[])[] = []
+  readonly quiet: (readonly number[])[] = []
+  readonly name: string
+  readonly pulls: readonly Pull[]
+  readonly perSecond: number
+
+  constructor(name: string, pulls: readonly Pull[], perSecond: number) {
+    this.name = name
+    this.pulls = pulls
+    this.perSecond = perSecond
+  }
+
+  measure(url: string): Promise<readonly number[]> {
+    return measurePulls(url, this.pulls, { seconds: roundSeconds, perSecond: this.perSecond })
+  }
+
+  print(): void {
+    const row = (name: string, during: readonly number[], quiet: readonly number[]): void => {
+      const [a, b] = [latencyOf(during), latencyOf(quiet)]
+      const of = ({ p50, p99 }: typeof a): string => `p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} ms`
+      console.log(
+        `${this.name} ${name}: sweeping ${of(a)}   quiet ${of(b)}   ratio of p99 ${(a.p99 / b.p99).toFixed(2)}`,
+      )
+    }
+    for (const [i, during] of this.during.entries()) row(`round ${i + 1}`, during, this.quiet[i] ?? [])
+    row('all', this.during.flat(), this.quiet.flat())
+  }
+}
+
 async function countData(): Promise<number> {
   return (await readdir(join(root, 'data'))).length
 }
@@ -37,6 +70,16 @@ try {
   const repositories = filled === undefined ? writeFullStore(root, size) : listRepositories(size)
   await sleep(1100)
   const berth = await startBerth({ folder: root, env })
+  const manifests = Array.from({ length: rounds * roundSeconds * manifestsPerSecond }, (_, i): Pull => {
+    const repository = repositories[(i * 7919) % repositories.length]
+    return { manifest: `/v2/${repository}/manifests/v${(i * 104_729) % 100}`, blobs: [] }
+  })
+  const kinds = [
+    new Kind('images', await pushImages(berth.url, 10), 10),
+    new Kind('manifests', manifests, manifestsPerSecond),
+  ]
+  // What runs for the first time is compiled, and what is read for the first time comes from the disk.
+  for (const kind of kinds) await kind.measure(berth.url)
   const all = await countData()
   const gc = spawn(process.execPath, [join(import.meta.dirname, '../../bin/berth.js'), 'gc'], {
     env: { ...process.env, ...env },
@@ -46,18 +89,14 @@ try {
   const ended = new Promise((resolve) => gc.once('exit', resolve))
   let stoppedMs = 0
   for (let round = 0; round < rounds && gc.exitCode === null; round++) {
-    const during = await measurePulls(berth.url, repositories, roundSeconds)
+    for (const kind of kinds) kind.during.push(await kind.measure(berth.url))
     gc.kill('SIGSTOP')
     const stopped = performance.now()
-    const quiet = await measurePulls(berth.url, repositories, roundSeconds)
+    for (const kind of kinds) kind.quiet.push(await kind.measure(berth.url))
     gc.kill('SIGCONT')
     stoppedMs += performance.now() - stopped
-    const line = (name: string, { p50, p99 }: typeof quiet): string =>
-      `${name} p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} ms`
-    console.log(
-      `${line('sweeping', during)}   ${line('quiet', quiet)}   ratio of p99 ${(during.p99 / quiet.p99).toFixed(2)}`,
-    )
   }
+  for (const kind of kinds) kind.print()
   await ended
   const seconds = (performance.now() - started - stoppedMs) / 1000
   const freed = all - (await countData())

@@ -44,7 +44,7 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
         signal.addEventListener('abort', () => resolve('stopped'))
       }),
     parent: { tell: () => undefined, onGone: () => undefined },
-    lowerPriority: () => undefined,
+    background: { lowerPriority: () => undefined, usedMs: () => 0, pause: () => undefined },
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {

@@ -57,16 +57,19 @@ export async function endUploads(
   return verdicts
 }
 
+/** A folder reads and sorts all names for a page, so pages are large: some 10 MB of memory each. */
+const pageSize = 50_000
+
 /** Ids of uploads of which nothing was written for a while, in batches. */
 async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel): AsyncGenerator<readonly string[]> {
   const { uploadIdleMs, batchSize } = sweepLimits
-  let batch: string[] = []
+  const batch: string[] = []
   let current: { readonly id: string; newest: number } | undefined
   let now = 0
   const close = (): void => {
     if (current !== undefined && now - current.newest >= uploadIdleMs) batch.push(current.id)
   }
-  for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true, pageSize: batchSize })) {
+  for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true, pageSize })) {
     now = page.now ?? 0
     for (const { key, modified = now } of page.entries) {
       const id = uploadIdOf(key)
@@ -77,10 +80,7 @@ async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel):
       close()
       current = { id, newest: modified }
     }
-    if (batch.length >= batchSize) {
-      yield batch
-      batch = []
-    }
+    while (batch.length >= batchSize) yield batch.splice(0, batchSize)
   }
   close()
   if (batch.length > 0) yield batch

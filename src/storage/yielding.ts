@@ -1,0 +1,49 @@
+/**
+ * A driver for work that has time: it lets others have the processor. A low priority alone does not do that: a kernel gives even such a process a whole
+ * tick of some milliseconds at a time, and a request that comes meanwhile waits for its end.
+ */
+import type { Driver } from './driver.ts'
+
+export interface Yielding {
+  /** The most of one processor that is used, from above 0 to 1. */
+  readonly share: number
+  /** Processor time of this process, ms. */
+  readonly usedMs: () => number
+  /** Monotonic, ms. */
+  readonly elapsedMs: () => number
+  /** Stops the whole process for so many ms. */
+  readonly pause: (ms: number) => void
+}
+
+/** Between two looks at the clock: shorter than anybody notices, longer than a call takes. */
+const runMs = 0.5
+
+/** Passes every call on, after a pause where this process has used its share. */
+export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs, pause }: Yielding): Driver {
+  let [used, elapsed] = [usedMs(), elapsedMs()]
+  const yieldNow = (): void => {
+    const ran = usedMs() - used
+    if (ran < runMs) return
+    const dueMs = ran / share - (elapsedMs() - elapsed)
+    if (dueMs > 0) pause(dueMs)
+    used = usedMs()
+    elapsed = elapsedMs()
+  }
+  const before = <T>(call: () => T): T => {
+    yieldNow()
+    return call()
+  }
+  return {
+    promotion: driver.promotion,
+    read: (key, options) => before(() => driver.read(key, options)),
+    stat: (key, options) => before(() => driver.stat(key, options)),
+    open: (key, range, options) => before(() => driver.open(key, range, options)),
+    write: (key, bytes, options) => before(() => driver.write(key, bytes, options)),
+    writeStream: (key, options) => before(() => driver.writeStream(key, options)),
+    promote: (entry, record, options) => before(() => driver.promote(entry, record, options)),
+    remove: (key, options) => before(() => driver.remove(key, options)),
+    list: (prefix, options) => before(() => driver.list(prefix, options)),
+    tidy: (options) => driver.tidy(options),
+    close: () => driver.close(),
+  }
+}
