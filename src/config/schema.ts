@@ -163,7 +163,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
   processorPercent: number({
     min: 1,
     max: 100,
-    default: 75,
+    default: 90,
     reason: 'How much of a processor sweep, retention and scrub use at most: requests wait less for what pauses often.',
   }),
   batchSize: number({

@@ -18,16 +18,21 @@ export interface Yielding {
 /** Between two looks at the clock: shorter than anybody notices, longer than a call takes. */
 const runMs = 0.5
 
+/** What was waited for the store counts as a pause, up to so much of it. */
+const creditMs = 20
+
 /** Passes every call on, after a pause where this process has used its share. */
 export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs, pause }: Yielding): Driver {
-  let [used, elapsed] = [usedMs(), elapsedMs()]
+  let used = usedMs()
+  // When this process may go on.
+  let due = elapsedMs()
   const yieldNow = (): void => {
     const ran = usedMs() - used
     if (ran < runMs) return
-    const dueMs = ran / share - (elapsedMs() - elapsed)
-    if (dueMs > 0) pause(dueMs)
-    used = usedMs()
-    elapsed = elapsedMs()
+    used += ran
+    const now = elapsedMs()
+    due = Math.max(due + ran / share, now - creditMs)
+    if (due > now) pause(due - now)
   }
   const before = <T>(call: () => T): T => {
     yieldNow()

@@ -46,7 +46,14 @@ describe('a driver that yields', () => {
   it('counts what it waited for the store as a pause', async () => {
     const { pauses, call } = createYielding(0.5)
     await call(2, 3)
-    await call(2, 1)
+    await call(2)
     assert.deepEqual(pauses, [1])
+  })
+
+  it('counts only the last of what it waited', async () => {
+    const { pauses, call } = createYielding(0.5)
+    await call(2, 1000)
+    await call(30)
+    assert.deepEqual(pauses, [10])
   })
 })

@@ -33,6 +33,8 @@ interface Use {
   readonly digest: Digest
   readonly key: string
   readonly version: string
+  /** When the link was written, by the store's clock, in ms. */
+  readonly modified: number
 }
 
 interface Look {
@@ -43,29 +45,25 @@ interface Look {
 
 /** The links that name the bytes of a candidate, and whether one of them is young. */
 async function lookAtLinks(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<Look> {
-  const { driver, limits } = sweep
+  const { driver } = sweep
   const uses: Use[] = []
-  let isLeased = false
+  let isUnreadable = false
   for (const digest of candidate.digests) {
-    for await (const page of listPages(driver, linksPrefix(digest), { ...cancel, times: true })) {
-      const now = page.now ?? 0
-      for (const { key } of page.entries) {
-        const stored = await driver.read(key, cancel)
-        if (stored === undefined) continue
-        const link = decodeOrCount(sweep, () => decodeLink(stored.bytes))
-        // It may name these bytes.
-        if (link === undefined) isLeased = true
-        if (link?.id !== candidate.id) continue
-        uses.push({ repository: parseLinkKey(key), digest, key, version: stored.version })
-        isLeased ||= now - stored.modified < limits.leaseMs
-      }
+    for await (const { key } of listAll(driver, linksPrefix(digest), cancel)) {
+      const stored = await driver.read(key, cancel)
+      const link = stored && decodeOrCount(sweep, () => decodeLink(stored.bytes))
+      // It may name these bytes.
+      if (stored !== undefined && link === undefined) isUnreadable = true
+      if (stored === undefined || link?.id !== candidate.id) continue
+      uses.push({ repository: parseLinkKey(key), digest, key, version: stored.version, modified: stored.modified })
     }
   }
-  if (!isLeased && uses.length > 0) isLeased = await hasYoungRenewal(sweep, candidate, uses, cancel)
+  const isLeased = isUnreadable || (uses.length > 0 && (await isAnyYoung(sweep, candidate, uses, cancel)))
   return { candidate, uses, isLeased }
 }
 
-async function hasYoungRenewal(
+/** Whether a link or its renewal is younger than the lease. The renewals are read after the links; the store's time comes with them. */
+async function isAnyYoung(
   { driver, limits }: SweepContext,
   { id }: Candidate,
   uses: readonly Use[],
@@ -73,8 +71,9 @@ async function hasYoungRenewal(
 ): Promise<boolean> {
   const keys = new Set(uses.map(({ repository }) => renewalKey(id, repository)))
   for await (const page of listPages(driver, dataPrefix(id), { ...cancel, times: true, after: `${dataPrefix(id)}~` })) {
-    const now = page.now ?? 0
-    if (page.entries.some(({ key, modified = 0 }) => keys.has(key) && now - modified < limits.leaseMs)) return true
+    const isYoung = (modified = 0): boolean => (page.now ?? 0) - modified < limits.leaseMs
+    if (uses.some((use) => isYoung(use.modified))) return true
+    if (page.entries.some(({ key, modified }) => keys.has(key) && isYoung(modified))) return true
   }
   return false
 }
