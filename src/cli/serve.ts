@@ -95,6 +95,7 @@ function createConfiguredApp(config: Config, store: Store, log: Logger, metrics:
     registry: createLocalRegistry(configureRegistry(config, store)),
     authoriser: allowAll(),
     limits: config.http,
+    accelPrefix: config.http.accelPrefix || undefined,
     log,
     metrics,
     createId: randomUUID,

@@ -1,5 +1,5 @@
 /** The options of the section `http`. */
-import { address, duration, number, section, size } from './option.ts'
+import { address, duration, number, pathPrefix, section, size } from './option.ts'
 
 export const http = section('The registry itself: where it listens and what it takes from a client.', {
   address: address({
@@ -73,6 +73,11 @@ export const http = section('The registry itself: where it listens and what it t
     max: 10_000,
     default: 1024,
     reason: 'How many ranges one GET may ask: zstd:chunked clients ask for 1,024 at once and give up below 64.',
+  }),
+  accelPrefix: pathPrefix({
+    default: '',
+    reason:
+      'Where an nginx in front finds the folder: blobs go out as `X-Accel-Redirect` to it. Empty: Berth sends them.',
   }),
   pageSize: number({
     min: 1,

@@ -92,6 +92,20 @@ export function address(words: Words<string>) {
   })
 }
 
+const offloadPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/$/
+
+/** A path of the server in front, or nothing. */
+export function pathPrefix(words: Words<string>) {
+  const isPrefix = (written: unknown): written is string =>
+    typeof written === 'string' && (written === '' || (offloadPath.test(written) && !written.startsWith('/v2/')))
+  return createOption((written) => (isPrefix(written) ? written : undefined), {
+    kind: 'text',
+    expected: 'nothing, or a path that begins and ends with a slash and is not below /v2/, like /internal/',
+    ...words,
+    secret: false,
+  })
+}
+
 const patternCharacters = /^[A-Za-z0-9._/*-]{1,300}$/
 
 /** A pattern of repository names or tags; what it matches is `registry/glob.ts`. */

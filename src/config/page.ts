@@ -49,7 +49,7 @@ function renderOption({ path, variable, schema: { option } }: OptionRow): string
     '',
     option.reason,
     '',
-    `- Default: ${typeof option.default === 'object' ? 'none' : `\`${option.default}\``}`,
+    `- Default: ${typeof option.default === 'object' || option.default === '' ? 'none' : `\`${option.default}\``}`,
     `- Expected: ${option.expected}`,
     ...(option.fields ?? []).map(
       ({ name, presence, expected, reason }) =>

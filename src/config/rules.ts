@@ -19,6 +19,13 @@ export const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    paths: ['http.accelPrefix', 'storage.kind'],
+    check: ({ http, storage }) =>
+      http.accelPrefix !== '' && storage.kind !== 'filesystem'
+        ? `found ${http.accelPrefix}, expected nothing: only a store of the kind filesystem has files that nginx can send`
+        : undefined,
+  },
+  {
     paths: ['pulse.port', 'http.port', 'pulse.address', 'http.address', 'pulse.enabled'],
     check: ({ http, pulse }) => {
       const overlaps = http.address === pulse.address || anyAddress.has(http.address) || anyAddress.has(pulse.address)

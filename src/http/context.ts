@@ -48,6 +48,8 @@ export interface Services {
   readonly registry: Registry
   readonly authoriser: Authoriser
   readonly limits: HttpLimits
+  /** Where the server in front finds the store's files, with a slash at both ends; `undefined` when Berth sends them itself. */
+  readonly accelPrefix?: string | undefined
 }
 
 /** What the router has parsed from the path; `name` where the route has a repository. */

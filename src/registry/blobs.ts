@@ -104,6 +104,17 @@ export function createBlobs(context: Context): Blobs {
       return { digest, size: link.size }
     },
 
+    async locate(repository, digest, cancel = {}) {
+      const { pathOf } = context.driver
+      if (pathOf === undefined) return undefined
+      const link = await findSoundLink(context, repository, digest, 'as it is', cancel)
+      if (typeof link !== 'object') return undefined
+      const [segment, ...more] = link.segments
+      return segment === undefined || more.length > 0
+        ? undefined
+        : { digest, size: link.size, path: pathOf(segment.key) }
+    },
+
     async open(repository, digest, choose, cancel = {}) {
       let missed: string | undefined
       for (let i = 0; i < maxAttempts; i++) {

@@ -31,9 +31,20 @@ export interface OpenBlob extends BlobInfo {
   close(): Promise<void>
 }
 
+/** A blob whose bytes are one file of the store. */
+export interface BlobFile extends BlobInfo {
+  /** Relative to what the store was opened on; made of nothing that a client chose. */
+  readonly path: string
+}
+
 export interface Blobs {
   /** Size of a blob that a GET would serve at this moment; promises it for half a lease. BLOB_UNKNOWN. */
   stat(repository: RepositoryName, digest: Digest, options?: Cancel): Promise<BlobInfo>
+  /**
+   * The file of a blob that can be relied on at this moment; unlike what is open it may be gone a moment later. `undefined` where `open` is the
+   * way: the bytes lie in several segments, are contested or not there, or the store has no files.
+   */
+  locate(repository: RepositoryName, digest: Digest, options?: Cancel): Promise<BlobFile | undefined>
   /**
    * Opens ranges of a blob. `choose` gets the size and names the ranges (within the size, at least one; an empty blob has the range 0–0); what
    * it throws comes out unchanged. BLOB_UNKNOWN.

@@ -2,10 +2,18 @@
 import type { Driver } from './driver.ts'
 import type { KeyRules } from './keys.ts'
 
+function checkPathOf(pathOf: (key: string) => string, rules: KeyRules): (key: string) => string {
+  return (key) => {
+    if (rules.check(key).kind !== 'plain') throw new Error(`only a plain key is one file, not ${key}`)
+    return pathOf(key)
+  }
+}
+
 /** Wraps a driver so that only calls which keep the rules of `Driver` reach it. */
 export function checkCalls(driver: Driver, rules: KeyRules): Driver {
   return {
     promotion: driver.promotion,
+    pathOf: driver.pathOf && checkPathOf(driver.pathOf, rules),
     async read(key, options) {
       options?.signal?.throwIfAborted()
       rules.check(key)

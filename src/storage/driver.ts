@@ -182,6 +182,12 @@ export interface Driver {
   /** Removes the driver's own leftovers of killed processes; returns how many. Safe at any time, from any process. */
   tidy(options?: Cancel): Promise<number>
 
+  /**
+   * Where the file of a plain key lies, relative to what the driver was opened on, for a server beside us that sends files. Only drivers that
+   * keep each value in a file of its own have this. It does not look whether the file is there.
+   */
+  readonly pathOf?: ((key: string) => string) | undefined
+
   /** Gives back what the driver holds (handles, sockets). Nothing may be called afterwards. */
   close(): Promise<void>
 }

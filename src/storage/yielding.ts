@@ -40,6 +40,7 @@ export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs,
   }
   return {
     promotion: driver.promotion,
+    pathOf: driver.pathOf,
     read: (key, options) => before(() => driver.read(key, options)),
     stat: (key, options) => before(() => driver.stat(key, options)),
     open: (key, range, options) => before(() => driver.open(key, range, options)),

@@ -10,6 +10,7 @@ export interface Exchange {
   readonly range: string | undefined
   readonly contentRange: string | undefined
   readonly status: number
+  readonly accelRedirect: string | undefined
 }
 
 export interface Proxy {
@@ -20,12 +21,16 @@ export interface Proxy {
   readonly exchanges: () => readonly Exchange[]
   /** Breaks the connection in the middle of the next answer to a blob GET that is longer than this. */
   readonly cutNextBlob: (longerThanBytes: number) => void
+  /** Runs before the next answer is passed on. */
+  readonly beforeNextAnswer: (run: (answer: IncomingMessage) => Promise<void>) => void
   readonly stop: () => Promise<void>
 }
 
 export async function startProxy(registry: Registry): Promise<Proxy> {
   let exchanges: Exchange[] = []
   let cutAbove = Infinity
+  const nothing = async (): Promise<void> => undefined
+  let before: (answer: IncomingMessage) => Promise<void> = nothing
   const server = createServer((incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming
     const onward = request(registry.url + path, { method, headers, agent: false })
@@ -33,10 +38,17 @@ export async function startProxy(registry: Registry): Promise<Proxy> {
     onward.once('response', (answer) => {
       const range = headers.range
       const contentRange = headers['content-range']
-      exchanges.push({ method, path, range, contentRange, status: answer.statusCode ?? 0 })
+      const redirect = answer.headers['x-accel-redirect']
+      const accelRedirect = Array.isArray(redirect) ? redirect.join() : redirect
+      exchanges.push({ method, path, range, contentRange, status: answer.statusCode ?? 0, accelRedirect })
       const cut = method === 'GET' && path.includes('/blobs/') && Number(answer.headers['content-length']) > cutAbove
       if (cut) cutAbove = Infinity
-      forward(answer, outgoing, cut)
+      const run = before
+      before = nothing
+      run(answer).then(
+        () => forward(answer, outgoing, cut),
+        () => outgoing.destroy(),
+      )
     })
     incoming.pipe(onward)
   })
@@ -47,6 +59,7 @@ export async function startProxy(registry: Registry): Promise<Proxy> {
     clear: () => (exchanges = []),
     exchanges: () => exchanges,
     cutNextBlob: (longerThanBytes) => (cutAbove = longerThanBytes),
+    beforeNextAnswer: (run) => (before = run),
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

@@ -172,6 +172,24 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
   ],
   ['the address of a service', '', { BERTH_HTTP_PORT: 'tcp://10.0.0.1:80' }, /^BERTH_HTTP_PORT: .*enableServiceLinks/],
   [
+    'a path without slashes around it',
+    'http: { accelPrefix: internal }',
+    {},
+    /accelPrefix: found "internal", expected nothing, or a path/,
+  ],
+  [
+    'a path that clients use',
+    '',
+    { BERTH_HTTP_ACCEL_PREFIX: '/v2/x/' },
+    /^BERTH_HTTP_ACCEL_PREFIX: found "\/v2\/x\/", expected/,
+  ],
+  [
+    'files to send from a store that has none',
+    'http:\n  accelPrefix: /internal/\nstorage: { kind: memory }',
+    {},
+    /^berth.yaml:2: http.accelPrefix: found \/internal\/, .* only a store of the kind filesystem has files that nginx can send$/,
+  ],
+  [
     'a page larger than the largest',
     'http:\n  pageSize: 20000',
     {},

@@ -1,4 +1,5 @@
 /** The driver that keeps everything in a folder, shared by any number of processes. Puts the parts together; each part has its own file. */
+import { relative } from 'node:path'
 import { checkCalls } from '../checked.ts'
 import type { Driver, KeySpace, WriteOptions } from '../driver.ts'
 import { createKeyRules } from '../keys.ts'
@@ -67,6 +68,8 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
     durable || mount === 'network' ? 'power loss' : 'kill'
   return {
     promotion: 'move',
+    // The tree is the tree of the keys, see `paths.ts`.
+    pathOf: (key) => relative(disk.paths.root, placeOf(key).path),
     read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),
     stat: (key) => translateErrors(`reading ${key}`, () => statValue(disk, placeOf(key))),
     open: (key, range) => translateErrors(`reading ${key}`, () => openValue(disk, placeOf(key), range)),
