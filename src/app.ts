@@ -24,13 +24,18 @@ export interface AppDependencies extends Omit<Services, 'limits'>, Omit<Observer
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
+/** Every answer under way, with the end of its handler. */
+type Running = Map<ServerResponse, Promise<unknown>>
+
 /** A server that can say when its handlers have ended: they may go on after their connections are cut, to keep what came. */
 export interface App extends Server {
   /** Resolves when no request is handled any more. */
   readonly settled: () => Promise<void>
+  /** From now on every answer asks its client to leave (`Connection: close`), also those that are under way and have not begun. RFC 9112 §9.6. */
+  readonly askToLeave: () => void
 }
 
-function createListener(dependencies: AppDependencies, inFlight: InFlight, running: Set<Promise<unknown>>): Listener {
+function createListener(dependencies: AppDependencies, inFlight: InFlight, running: Running): Listener {
   const { log, limits } = dependencies
   const app = new Koa<State, Extra>()
   app.use(observe(dependencies, inFlight))
@@ -42,8 +47,8 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight, runni
   const handle = app.callback()
   return (request, response) => {
     const handling = handle(request, response)
-    running.add(handling)
-    void handling.finally(() => running.delete(handling))
+    running.set(response, handling)
+    void handling.finally(() => running.delete(response))
   }
 }
 
@@ -51,7 +56,7 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight, runni
 export function createApp(dependencies: AppDependencies): App {
   const { limits } = dependencies
   const inFlight: InFlight = new WeakMap()
-  const running = new Set<Promise<unknown>>()
+  const running: Running = new Map()
   const server = createServer(
     {
       maxHeaderSize: limits.maxHeaderBytes,
@@ -68,6 +73,12 @@ export function createApp(dependencies: AppDependencies): App {
     createListener(dependencies, inFlight, running),
   )
   guardWire(server, inFlight, dependencies, limits.lingerMs)
-  const settled = async (): Promise<void> => void (await Promise.allSettled(running))
-  return Object.assign(server, { settled })
+  const settled = async (): Promise<void> => void (await Promise.allSettled(running.values()))
+  const askToLeave = (): void => {
+    for (const response of running.keys()) response.shouldKeepAlive = false
+    server.prependListener('request', (_request, response) => {
+      response.shouldKeepAlive = false
+    })
+  }
+  return Object.assign(server, { settled, askToLeave })
 }

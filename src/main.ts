@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /** The process: hands its arguments, environment and signals to the command line. The only place that touches them, or ends the process. */
 import { fork } from 'node:child_process'
-import { setPriority } from 'node:os'
+import cluster from 'node:cluster'
+import { availableParallelism, setPriority } from 'node:os'
 import { runCommandLine } from './cli/command-line.ts'
-import type { Surroundings } from './cli/command.ts'
+import type { Child, Surroundings } from './cli/command.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
+
+const program = process.argv[1] ?? import.meta.filename
 
 /** Of the 19 steps below normal: what runs beside a server goes on only when nobody waits. */
 const lowPriority = 19
@@ -21,7 +24,7 @@ process.stderr.on('error', () => undefined)
 
 const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
   new Promise((resolve) => {
-    const child = fork(process.argv[1] ?? import.meta.filename, args, {
+    const child = fork(program, args, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: { ...process.env, UV_THREADPOOL_SIZE: String(threadsBeside) },
     })
@@ -33,9 +36,40 @@ const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
     signal.addEventListener('abort', stop)
     child.on('message', onMessage)
     child.once('error', (error) => end(error.message))
-    child.once('exit', (code, killer) => end(killer === null ? `exit code ${code}` : `killed by ${killer}`))
+    child.once('exit', (code, killer) => end(describeEnd(code, killer)))
     if (signal.aborted) stop()
   })
+
+const describeEnd = (code: number | null, killer: string | null): string =>
+  killer === null ? `exit code ${code}` : `killed by ${killer}`
+
+const startWorker: Surroundings['startWorker'] = (args, onMessage) => {
+  cluster.setupPrimary({
+    exec: program,
+    args: [...args],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // JSON has no NaN, which is what an average of nothing is.
+    serialization: 'advanced',
+  })
+  const worker = cluster.fork()
+  worker.on('message', onMessage)
+  const ended = Promise.withResolvers<Awaited<Child['ended']>>()
+  // What it said last may arrive after its exit, but before the channel ends.
+  const silent = new Promise<void>((resolve) => {
+    worker.once('disconnect', resolve)
+  })
+  worker.once('exit', (code, killer: string | null) => {
+    void silent.then(() => ended.resolve({ reason: describeEnd(code, killer), wasKilled: killer !== null }))
+  })
+  worker.once('error', (error) => ended.resolve({ reason: error.message, wasKilled: false }))
+  return {
+    pid: worker.process.pid ?? 0,
+    // It may have ended a moment ago, which `ended` says.
+    tell: (message) => void worker.send(message, () => undefined),
+    ended: ended.promise,
+    kill: () => void worker.process.kill('SIGKILL'),
+  }
+}
 
 const exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
@@ -49,8 +83,20 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     }
   },
   runBeside,
+  processors: availableParallelism(),
+  startWorker,
+  onUncaught: (listener) => {
+    // Of rejections that nobody handled, too.
+    process.on('uncaughtException', listener)
+    return () => process.off('uncaughtException', listener)
+  },
   parent: {
-    tell: (message) => void process.send?.(message),
+    tell: (message) =>
+      new Promise((resolve) => {
+        if (process.send === undefined) resolve()
+        else process.send(message, undefined, undefined, () => resolve())
+      }),
+    onMessage: (listener) => void process.on('message', listener),
     onGone: (listener) => void process.once('disconnect', listener),
   },
   background: {

@@ -7,6 +7,8 @@ export interface Started {
   readonly port: number
   /** Where data goes, in words. */
   readonly data: string
+  /** How many processes answer requests. */
+  readonly workers: number
   /** Where health and metrics are; undefined when they are switched off. */
   readonly pulse: { readonly address: string; readonly port: number } | undefined
 }

@@ -9,6 +9,7 @@ import { scrub } from './scrub.ts'
 import { serve } from './serve.ts'
 import { sweeperCommand } from './sweeper.ts'
 import { versionCommand } from './version.ts'
+import { workerCommand } from './worker.ts'
 
 const helpCommand: Command = {
   name: 'help',
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   retentionCommand,
   scrub,
   sweeperCommand,
+  workerCommand,
   configCheck,
   configPrint,
   versionCommand,

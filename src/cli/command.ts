@@ -44,9 +44,32 @@ export interface Surroundings {
     onMessage: (message: unknown) => void,
     signal: AbortSignal,
   ) => Promise<string>
-  /** The process that started this one by `runBeside`; told nothing when there is none. */
-  readonly parent: { readonly tell: (message: unknown) => void; readonly onGone: (listener: () => void) => void }
+  /** How many processors this process may use. */
+  readonly processors: number
+  /** Starts `berth` with these arguments as a process that listens on the ports of this one. It ends with this one. */
+  readonly startWorker: (args: readonly string[], onMessage: (message: unknown) => void) => Child
+  /** Calls the listener for every error that nobody caught, until the returned function is called; without a listener the process ends. */
+  readonly onUncaught: (listener: (error: unknown) => void) => () => void
+  /** The process that started this one by `runBeside` or `startWorker`; told nothing when there is none. */
+  readonly parent: Parent
   readonly background: Background
+}
+
+/** A process that was started by this one. */
+export interface Child {
+  readonly pid: number
+  /** Does nothing when it has ended. */
+  readonly tell: (message: object) => void
+  readonly ended: Promise<{ readonly reason: string; readonly wasKilled: boolean }>
+  /** Ends it at once. */
+  readonly kill: () => void
+}
+
+export interface Parent {
+  /** Resolves when the message is on its way. */
+  readonly tell: (message: object) => Promise<void>
+  readonly onMessage: (listener: (message: unknown) => void) => void
+  readonly onGone: (listener: () => void) => void
 }
 
 /** What a process can do to leave the processor to others. */

@@ -43,6 +43,9 @@ export function formatHost(address: string): string {
   return address.includes(':') ? `[${address}]` : address
 }
 
+/** Whether all requests ended by themselves. */
+export type Drained = 'finished' | 'cut'
+
 /**
  * Stops: no new connections, idle ones closed, running requests may go on for `limitMs` or until `hurry` is aborted, then their
  * connections are cut. Resolves with whether all of them ended by themselves.
@@ -50,8 +53,8 @@ export function formatHost(address: string): string {
 export async function stopListening(
   server: Server,
   { limitMs, hurry }: { readonly limitMs: number; readonly hurry: AbortSignal },
-): Promise<'finished' | 'cut'> {
-  let outcome: 'finished' | 'cut' = 'finished'
+): Promise<Drained> {
+  let outcome: Drained = 'finished'
   const cut = (): void => {
     outcome = 'cut'
     server.closeAllConnections()

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts'
 import { openFormat } from '../registry/format.ts'
 import { formatKey, keySpace } from '../registry/layout.ts'
 import { checkDriver } from '../storage/check.ts'
-import { type Driver, StorageError } from '../storage/driver.ts'
+import { type Cancel, type Driver, StorageError } from '../storage/driver.ts'
 import { openDriver, type StoreOptions } from '../storage/open.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { CommandError } from './command.ts'
@@ -20,13 +20,24 @@ export interface Store {
 }
 
 /** Opens the store; throws CommandError when it cannot be used. */
-export async function openStore({ storage }: Config, log: Logger): Promise<Store> {
+export function openStore(config: Config, log: Logger): Promise<Store> {
+  return open(config, async (driver, place) => {
+    await openFormat(driver, place)
+    await checkPromises(driver, log)
+  })
+}
+
+/** Opens a store that `openStore` of another process has opened and checked. Throws CommandError when it cannot be used. */
+export function openCheckedStore(config: Config): Promise<Store> {
+  return open(config, (driver, place) => checkReady(driver, place, {}))
+}
+
+async function open({ storage }: Config, check: (driver: Driver, place: string) => Promise<void>): Promise<Store> {
   const options = toStoreOptions(storage)
   const place = options.kind === 'filesystem' ? options.root : 'memory, gone when Berth stops'
   try {
     const driver = await openDriver(options, { keySpace, now: Date.now, createId: randomUUID })
-    await openFormat(driver, place)
-    await checkPromises(driver, log)
+    await check(driver, place)
     return { driver, place, checkReady: (cancel) => checkReady(driver, place, cancel) }
   } catch (error) {
     // Each of these functions promises one sentence for the operator.
@@ -51,6 +62,6 @@ async function checkPromises(driver: Driver, log: Logger): Promise<void> {
 }
 
 /** Only reads: a folder whose mount is gone must not be taken for a new store. */
-async function checkReady(driver: Driver, place: string, cancel: { readonly signal: AbortSignal }): Promise<void> {
+async function checkReady(driver: Driver, place: string, cancel: Cancel): Promise<void> {
   if ((await driver.read(formatKey, cancel)) === undefined) throw new Error(`${place} is empty: is it still mounted?`)
 }

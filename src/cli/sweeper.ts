@@ -9,7 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { stepBack } from './background.ts'
 import { type Command, configOption, type Given, type Surroundings } from './command.ts'
-import { loadGivenConfig } from './config.ts'
+import { configArguments, loadGivenConfig } from './config.ts'
 import { createConfiguredRetention, createConfiguredSweep } from './configured.ts'
 import { openStore, type Store } from './open-store.ts'
 import { configureScrubs } from './scrub.ts'
@@ -89,7 +89,7 @@ export const sweeperCommand: Command = {
     surroundings.parent.onGone(() => stop.abort())
     const store = stepBack(await openStore(config, log), config, surroundings)
     try {
-      await runLoops(config, store, (run) => surroundings.parent.tell(run), stop.signal)
+      await runLoops(config, store, (run) => void surroundings.parent.tell(run), stop.signal)
     } finally {
       forget()
       await store.driver.close()
@@ -136,8 +136,7 @@ export async function keepSweeping(sweeping: Sweeping, signal: AbortSignal): Pro
     else if (isRun(run)) recordRun(run, log, metrics)
   }
   if (config.storage.kind === 'memory') return runLoops(config, store, onRun, signal)
-  const file = given.options.get('config')
-  const args = ['sweeper', ...(file === undefined ? [] : ['--config', file])]
+  const args = ['sweeper', ...configArguments(given)]
   let pauseMs = firstRestartMs
   while (!signal.aborted) {
     const reason = await surroundings.runBeside(args, onRun, signal)

@@ -48,7 +48,14 @@ export const http = section('The registry itself: where it listens and what it t
     max: '1h',
     default: '25s',
     reason:
-      'How long running requests may go on after SIGTERM: less than the 30 s that Kubernetes waits before it kills.',
+      'How long running requests may go on once no new ones are taken: less than the 30 s from SIGTERM to SIGKILL in Kubernetes.',
+  }),
+  stopDelayMs: duration({
+    min: '0s',
+    max: '10m',
+    default: '0s',
+    reason:
+      'How long after SIGTERM new requests are still answered while `/readyz` says no: 5s where a balancer is slow to notice.',
   }),
   maxHeaderBytes: size({
     min: '16KiB',

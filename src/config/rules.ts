@@ -12,6 +12,20 @@ const anyAddress = new Set(['0.0.0.0', '::'])
 
 export const rules: readonly Rule[] = [
   {
+    paths: ['workers.count', 'storage.kind'],
+    check: ({ workers, storage }) =>
+      storage.kind === 'memory' && workers.count > 1
+        ? `found ${workers.count}, expected 0 or 1: a store in memory cannot be shared by processes`
+        : undefined,
+  },
+  {
+    paths: ['workers.restart', 'workers.maxRestart'],
+    check: ({ workers }) =>
+      workers.restartMs > workers.maxRestartMs
+        ? `found ${workers.restartMs}ms, expected at most workers.maxRestart, which is ${workers.maxRestartMs}ms`
+        : undefined,
+  },
+  {
     paths: ['http.pageSize', 'http.maxPageSize'],
     check: ({ http }) =>
       http.pageSize > http.maxPageSize

@@ -8,6 +8,7 @@ import { http } from './http-section.ts'
 import { scrub } from './scrub-section.ts'
 import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
 import { immutableTags, retention } from './retention-section.ts'
+import { workers } from './workers-section.ts'
 
 const pulse = section('Health and metrics, on a listener of their own that clients of the registry need not reach.', {
   enabled: onOff({ default: true, reason: 'Whether `/healthz`, `/readyz` and `/metrics` are served.' }),
@@ -177,6 +178,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
 /** The whole file. */
 export const configSchema = section('Berth configuration', {
   http,
+  workers,
   pulse,
   log,
   storage,

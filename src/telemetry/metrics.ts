@@ -1,5 +1,6 @@
 /** Every metric once, in base units, with labels of few values. Each app has its own registry of metrics, so tests and workers do not share any. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Snapshot } from './merged-metrics.ts'
 
 /** One finished request. */
 export interface RequestSample {
@@ -20,6 +21,9 @@ export type RunSample =
   | { readonly outcome: 'done'; readonly seconds: number; readonly counts: object }
   | { readonly outcome: 'failed'; readonly seconds: number }
 
+/** Why a worker ended: it met a bug, a signal killed it, it exited by itself, or it could not begin. */
+export type WorkerEnd = 'bug' | 'killed' | 'exited' | 'refused'
+
 /** One scrub that ended. */
 export type ScrubSample =
   | {
@@ -29,7 +33,19 @@ export type ScrubSample =
     }
   | { readonly outcome: 'failed'; readonly seconds: number }
 
+/** An answer to a scraper. */
+export interface Rendered {
+  readonly contentType: string
+  readonly text: string
+}
+
 export interface Metrics {
+  /** Says how many processes answer requests. */
+  setWorkers(count: number): void
+  /** Counts a worker that ended before it was told to. */
+  recordWorkerEnd(cause: WorkerEnd): void
+  /** Counts an error that nobody caught. */
+  recordUncaught(): void
   /** Counts a scrub. */
   recordScrub(sample: ScrubSample): void
   /** Counts a run of the sweep. */
@@ -43,7 +59,9 @@ export interface Metrics {
   /** Adds memory, CPU, event loop and file descriptors of this process; once per process, because it starts observers. */
   collectProcess(): void
   /** The answer to a scraper, in the text format of Prometheus. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>
+  render(): Promise<Rendered>
+  /** The same, to be summed with those of other processes. */
+  snapshot(): Promise<Snapshot>
 }
 
 /** Clients can invent methods; these are the ones that get a label of their own. */
@@ -57,13 +75,7 @@ const labelNames = ['route', 'method', 'status'] as const
 export function createMetrics(version: string): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  const build = new Gauge({
-    name: 'berth_build_info',
-    help: 'Always 1; the labels say which Berth on which Node.js.',
-    labelNames: ['version', 'node'],
-    registers,
-  })
-  build.set({ version, node: process.version }, 1)
+  registerBuild(registers, version)
   const inFlight = new Gauge({
     name: 'berth_http_requests_in_flight',
     help: 'Requests that have begun and not ended.',
@@ -95,6 +107,7 @@ export function createMetrics(version: string): Metrics {
     registers,
   })
   return {
+    ...createWorkerMetrics(registers),
     recordSweep: createSweepMetrics(registers),
     recordRetention: createRetentionMetrics(registers),
     recordScrub: createScrubMetrics(registers),
@@ -110,6 +123,40 @@ export function createMetrics(version: string): Metrics {
     },
     collectProcess: () => collectDefaultMetrics({ register: registry }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    snapshot: () => registry.getMetricsAsJSON(),
+  }
+}
+
+function registerBuild(registers: Registry[], version: string): void {
+  const build = new Gauge({
+    name: 'berth_build_info',
+    help: 'Always 1; the labels say which Berth on which Node.js.',
+    labelNames: ['version', 'node'],
+    aggregator: 'first',
+    registers,
+  })
+  build.set({ version, node: process.version }, 1)
+}
+
+function createWorkerMetrics(
+  registers: Registry[],
+): Pick<Metrics, 'setWorkers' | 'recordWorkerEnd' | 'recordUncaught'> {
+  const workers = new Gauge({ name: 'berth_workers', help: 'Processes that answer requests.', registers })
+  const ends = new Counter({
+    name: 'berth_worker_ends_total',
+    help: 'Workers that ended before they were told to, by cause: bug, killed, exited, refused (it could not begin).',
+    labelNames: ['cause'],
+    registers,
+  })
+  const uncaught = new Counter({
+    name: 'berth_uncaught_errors_total',
+    help: 'Errors that nobody caught: bugs. The process that met one ends, and the log says where it was.',
+    registers,
+  })
+  return {
+    setWorkers: (count) => workers.set(count),
+    recordWorkerEnd: (cause) => ends.inc({ cause }),
+    recordUncaught: () => uncaught.inc(),
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderBanner } from '../../src/cli/banner.ts'
 
-const started = { version: '1.0.0', address: '127.0.0.1', port: 5000, data: '/srv/berth', pulse: undefined }
+const started = { version: '1.0.0', address: '127.0.0.1', port: 5000, data: '/srv/berth', workers: 2, pulse: undefined }
 
 test('the banner says where it listens, where data goes and what to type', () => {
   const banner = renderBanner({ ...started, pulse: { address: '127.0.0.1', port: 5001 } })

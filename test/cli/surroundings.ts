@@ -43,7 +43,12 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
       new Promise((resolve) => {
         signal.addEventListener('abort', () => resolve('stopped'))
       }),
-    parent: { tell: () => undefined, onGone: () => undefined },
+    processors: 1,
+    startWorker: () => {
+      throw new Error('no worker is started where one processor is')
+    },
+    onUncaught: () => () => undefined,
+    parent: { tell: () => Promise.resolve(), onMessage: () => undefined, onGone: () => undefined },
     background: { lowerPriority: () => undefined, usedMs: () => 0, pause: () => undefined },
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>

@@ -45,6 +45,15 @@ function childrenOf(pid: number): readonly number[] {
   }
 }
 
+/** Whether a process beside a server sweeps; else it answers requests. */
+function isSweeper(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('sweeper')
+  } catch {
+    return false
+  }
+}
+
 function residentBytesOf(pid: number): number {
   try {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
@@ -80,7 +89,9 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
 
   function hear({ output }: Daemon): void {
     const lines = output().split('\n')
-    complaints.push(...lines.filter((line) => line !== '' && !/sweeper ended|"code":"UNAVAILABLE"/.test(line)))
+    complaints.push(
+      ...lines.filter((line) => line !== '' && !/sweeper ended|a worker ended|"code":"UNAVAILABLE"/.test(line)),
+    )
   }
 
   async function killServer(index: number, port: number, daemon: Daemon, sweepers: readonly number[]): Promise<void> {
@@ -103,14 +114,16 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     const index = spared === undefined ? random.below(2) : 1 - spared
     const [port, daemon] = [ports[index], daemons[index]]
     if (port === undefined || daemon === undefined) return
-    const sweepers = childrenOf(daemon.pid)
-    const what = random.below(12)
+    const children = childrenOf(daemon.pid)
+    const sweepers = children.filter(isSweeper)
+    const workers = children.filter((pid) => !isSweeper(pid))
+    const what = random.below(13)
     // Longer than a lease: whatever the process was about to do, it does it in another world.
     const pauseMs = leaseMs / 2 + random.below(leaseMs)
-    if (what < 7) return killServer(index, port, daemon, sweepers)
+    if (what < 7) return killServer(index, port, daemon, children)
     if (what < 9) return killServer(index, port, daemon, [])
-    const [victim = daemon.pid] = what < 11 ? sweepers : []
-    if (what === 9) {
+    const [victim = daemon.pid] = what < 11 ? sweepers : workers
+    if (what === 9 || what === 12) {
       signal(victim, 'SIGKILL')
       counts.killed++
     } else await pause(victim, pauseMs)
@@ -124,7 +137,7 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     sampleMemory(onMemory) {
       for (const { pid } of daemons) {
         onMemory('server', residentBytesOf(pid))
-        for (const child of childrenOf(pid)) onMemory('sweeper', residentBytesOf(child))
+        for (const child of childrenOf(pid)) onMemory(isSweeper(child) ? 'sweeper' : 'server', residentBytesOf(child))
       }
     },
     async byHand(command, killAfterMs) {
