@@ -169,8 +169,8 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
   }),
   batchSize: number({
     min: 1,
-    max: 100_000,
-    default: 5000,
+    max: 10_000,
+    default: 1000,
     reason: 'How many blobs are looked at together, at 1 kB each: a repository is read once for all of them.',
   }),
 })

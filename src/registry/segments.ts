@@ -74,16 +74,17 @@ export async function hashSegment(
   return opened !== undefined
 }
 
-/** Reads all segments in order into `consume`, for hashing. Throws when one is gone. */
+/** Reads all segments in order into `consume`, for hashing; false when one is gone. */
 export async function readSegments(
   driver: Driver,
   segments: readonly Segment[],
   consume: (chunk: Buffer) => void,
   cancel: Cancel,
-): Promise<void> {
+): Promise<boolean> {
   for (const { key, size } of segments) {
     const opened = await driver.open(key, { start: 0, end: size }, cancel)
-    if (opened === undefined) throw new Error(`a segment of the upload is gone: ${key}`)
+    if (opened === undefined) return false
     await opened.copyTo(createSink(consume), cancel)
   }
+  return true
 }

@@ -9,7 +9,15 @@ import { checkLength, checkOrder, digestSoFar, receive } from './receive.ts'
 import { type BlobInfo, type Chunk, OutOfOrderError, type Uploads, type UploadStatus } from './registry.ts'
 import { createRunningHashes, type RunningHashes } from './running-hashes.ts'
 import { readSegments } from './segments.ts'
-import { claim, endSession, loadUpload, openSession, readUploadSegments, type Upload } from './sessions.ts'
+import {
+  claim,
+  endSession,
+  loadUpload,
+  openSession,
+  readUploadSegments,
+  type Upload,
+  uploadUnknown,
+} from './sessions.ts'
 
 /** Where the winner of a race for one place left the upload. */
 async function standsNow(context: Context, upload: Upload, cancel: Cancel): Promise<OutOfOrderError> {
@@ -66,7 +74,10 @@ async function hasherFor(
   if (running !== undefined) return running
   const hasher = createHasher(algorithm)
   const segments = await readUploadSegments(context, upload, cancel)
-  await readSegments(context.driver, segments, (bytes) => void hasher.update(bytes), cancel)
+  // Taken back meanwhile, as an idle upload is: its bytes go after its session.
+  if (!(await readSegments(context.driver, segments, (bytes) => void hasher.update(bytes), cancel))) {
+    throw uploadUnknown(upload.id)
+  }
   return hasher
 }
 

@@ -21,6 +21,9 @@ const runMs = 0.5
 /** What was waited for the store counts as a pause, up to so much of it. */
 const creditMs = 20
 
+/** Nothing else happens in a pause: a signal to stop waits for its end. What is due beyond it is paid at the next calls. */
+const maxPauseMs = 50
+
 /** Passes every call on, after a pause where this process has used its share. */
 export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs, pause }: Yielding): Driver {
   let used = usedMs()
@@ -28,11 +31,11 @@ export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs,
   let due = elapsedMs()
   const yieldNow = (): void => {
     const ran = usedMs() - used
-    if (ran < runMs) return
-    used += ran
     const now = elapsedMs()
+    if (ran < runMs && due <= now) return
+    used += ran
     due = Math.max(due + ran / share, now - creditMs)
-    if (due > now) pause(due - now)
+    if (due > now) pause(Math.min(due - now, maxPauseMs))
   }
   const before = <T>(call: () => T): T => {
     yieldNow()

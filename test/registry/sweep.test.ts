@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { computeDigest } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/name.ts'
 import { isAboutData } from '../../src/registry/layout.ts'
-import { createSweep, type Sweep } from '../../src/registry/sweep/sweep.ts'
+import { createSweep, type Sweep, type SweepDependencies } from '../../src/registry/sweep/sweep.ts'
 import {
   bodyOf,
   createWorld,
@@ -23,8 +23,8 @@ import {
 const at = parseReference
 const minute = hour / 60
 
-function sweepOf(world: World): Sweep {
-  return createSweep({
+function dependenciesOf(world: World): SweepDependencies {
+  return {
     ...world.context,
     sweepLimits: {
       garbageAgeMs: 10 * minute,
@@ -33,7 +33,11 @@ function sweepOf(world: World): Sweep {
       batchSize: 3,
     },
     monotonicMs: () => world.clock.now,
-  })
+  }
+}
+
+function sweepOf(world: World): Sweep {
+  return createSweep(dependenciesOf(world))
 }
 
 /** Sweeps until everything that can be due is. */
@@ -92,6 +96,39 @@ describe('a sweep', () => {
     await world.registry.manifests.remove(elsewhere, at(sha256(imageOf('config', ['both']))))
     await sweepLater(world)
     assert.equal(await readBlob(world.registry, repo, other), 'both')
+  })
+
+  it('keeps a digest of the bytes that nothing links for a moment: a mount may be about to link it again', async () => {
+    const world = createWorld()
+    const { uploads, manifests, blobs } = world.registry
+    const { id } = await uploads.start(repo, { by: 'test' })
+    await uploads.append(repo, id, { body: bodyOf('both') })
+    const other = computeDigest('sha512', Buffer.from('both'))
+    world.intercept = async ({ method }) => {
+      if (method !== 'promote') return
+      world.intercept = undefined
+      await world.other.uploads.close(repo, id, sha256('both'), undefined)
+    }
+    await uploads.close(repo, id, other, undefined)
+    const { digest } = await pushImage(world.registry, repo, 'v1', ['both'])
+    world.clock.now += 25 * hour
+    // The mount has read the link that it copies, and sleeps before it writes its own.
+    world.intercept = async ({ method, key }) => {
+      if (method !== 'write' || !key.startsWith('blobs/sha512')) return
+      world.intercept = undefined
+      await world.other.blobs.remove(repo, other)
+      for (let i = 0; i < 3; i++) {
+        await createSweep({ ...dependenciesOf(world), driver: world.driver }).run('sweep')
+        world.clock.now += 11 * minute
+      }
+    }
+    assert.equal(await blobs.mount(elsewhere, other, { from: repo, mayPull: () => true }), true)
+    await pushBlob(world.registry, elsewhere, 'config')
+    const layers = [{ mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: other, size: 4 }]
+    await pushManifest(world.registry, elsewhere, 'v1', imageOf('config', [], { layers }))
+    await manifests.remove(repo, at(digest))
+    await sweepLater(world)
+    assert.equal(await readBlob(world.registry, elsewhere, other), 'both')
   })
 
   it('leaves bytes alone that a client may go on with, although nothing names them and their lease is over', async () => {

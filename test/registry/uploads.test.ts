@@ -148,6 +148,19 @@ describe('an upload', () => {
 })
 
 describe('closing an upload', () => {
+  it('is refused when its bytes go while they are read back', async () => {
+    const world = createWorld()
+    const { id } = await world.registry.uploads.start(repo, { by: 'test' })
+    await world.registry.uploads.append(repo, id, chunkOf('ab'))
+    const [segment = ''] = await world.keys(`data/${id}/`)
+    world.intercept = async ({ method }) => {
+      if (method === 'open') await world.driver.remove(segment)
+    }
+    // Of another algorithm than the running hash: the bytes are read back.
+    const digest = computeDigest('sha512', Buffer.from('ab'))
+    await assert.rejects(world.registry.uploads.close(repo, id, digest, undefined), { code: 'BLOB_UPLOAD_UNKNOWN' })
+  })
+
   it('is refused when the upload was taken back, at whatever moment that happens', async () => {
     for (let step = 0; ; step++) {
       const world = createWorld()

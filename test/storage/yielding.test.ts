@@ -50,6 +50,14 @@ describe('a driver that yields', () => {
     assert.deepEqual(pauses, [1])
   })
 
+  it('never pauses for long, and pays the rest at its next calls', async () => {
+    const { pauses, call } = createYielding(0.5)
+    await call(80)
+    await call(0)
+    await call(0)
+    assert.deepEqual(pauses, [50, 30])
+  })
+
   it('counts only the last of what it waited', async () => {
     const { pauses, call } = createYielding(0.5)
     await call(2, 1000)

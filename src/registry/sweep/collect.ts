@@ -163,8 +163,9 @@ async function deleteCandidate(
 export async function keepDigests(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<boolean> {
   const { driver } = sweep
   const { uses } = await lookAtLinks(sweep, candidate, cancel)
-  const digests = [...new Set(uses.map(({ digest }) => digest))]
-  if (digests.length === 0) return false
+  if (uses.length === 0) return false
+  // All of them: a mount that has read the link of one may be about to write it again.
+  const digests = [...candidate.digests]
   const key = linkedAsKey(candidate.id)
   await driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
   // Collected meanwhile, all keys of the id were removed: this one must not stay.
