@@ -67,8 +67,7 @@ describe('docker', () => {
       v.parse(v.array(v.string()), JSON.parse(layers)),
     )
 
-    await engine.docker('image', 'rm', '--force', id)
-    await engine.docker('image', 'prune', '--all', '--force')
+    await engine.forgetImages()
     assert.equal(await engine.docker('image', 'ls', '--quiet'), '')
     await engine.docker('pull', image)
     assert.equal(await inspect(image, '{{.Id}}'), id)
@@ -133,8 +132,7 @@ describe('docker', () => {
   it('goes on where a download broke off', async () => {
     const { layers } = parseManifest((await getManifest(berth, 'team/hello', '1')).bytes)
     const big = layers.find(({ size }) => size > 4 * mebibyte)
-    const images = await engine.docker('image', 'ls', '--quiet', '--no-trunc')
-    await engine.docker('image', 'rm', '--force', ...new Set(images.split('\n')))
+    await engine.forgetImages()
     proxy.clear()
     proxy.cutNextBlob(4 * mebibyte)
     await engine.docker('pull', proxied('team/hello:1'))

@@ -10,6 +10,8 @@ import { attempt, run, startDaemon, waitUntilReady } from './process.ts'
 export interface Engine {
   /** Runs the docker command line and returns what it printed. */
   readonly docker: (...args: string[]) => Promise<string>
+  /** Removes every image, and what builds have kept of them. */
+  readonly forgetImages: () => Promise<void>
   /** The environment of a docker command line that speaks to this engine. */
   readonly env: Readonly<Record<string, string>>
   /** The socket of the containerd below it. */
@@ -18,10 +20,15 @@ export interface Engine {
   readonly stop: () => Promise<void>
 }
 
-export async function startEngine(folder: string): Promise<Engine> {
+/** `features` are those of the engine's configuration, e.g. `containerd-snapshotter` for its other store of images. */
+export async function startEngine(folder: string, features: Readonly<Record<string, boolean>> = {}): Promise<Engine> {
   assertOnlyLoopback()
   const socket = join(folder, 'docker.sock')
+  const config = join(folder, 'daemon.json')
+  await mkdir(folder, { recursive: true })
+  await writeFile(config, JSON.stringify({ features }))
   const daemon = startDaemon('dockerd', [
+    `--config-file=${config}`,
     `--data-root=${join(folder, 'data')}`,
     `--exec-root=${join(folder, 'exec')}`,
     `--pidfile=${join(folder, 'pid')}`,
@@ -29,8 +36,15 @@ export async function startEngine(folder: string): Promise<Engine> {
   ])
   const env = { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: join(folder, 'config'), HOME: folder }
   await waitUntilReady('dockerd', daemon, async () => (await attempt('docker', ['info'], { env })).code === 0)
+  const docker = (...args: string[]): Promise<string> => run('docker', args, { env })
   return {
-    docker: (...args) => run('docker', args, { env }),
+    docker,
+    forgetImages: async () => {
+      const images = await docker('image', 'ls', '--quiet', '--no-trunc')
+      if (images !== '') await docker('image', 'rm', '--force', ...new Set(images.split('\n')))
+      await docker('image', 'prune', '--all', '--force')
+      await docker('builder', 'prune', '--all', '--force')
+    },
     env,
     containerdSocket: join(folder, 'exec', 'containerd', 'containerd.sock'),
     output: daemon.output,
@@ -42,7 +56,7 @@ export async function startEngine(folder: string): Promise<Engine> {
 }
 
 /** The engine leaves mounts behind, e.g. the network of `--network=none`; what is mounted cannot be removed. */
-async function unmountBelow(folder: string): Promise<void> {
+export async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '')
   for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).toReversed()) {
     await attempt('umount', ['--lazy', mount])

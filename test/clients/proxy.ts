@@ -15,6 +15,7 @@ export interface Exchange {
 
 export interface Proxy {
   readonly address: string
+  readonly url: string
   /** Forgets what was asked so far. */
   readonly clear: () => void
   /** What was asked and answered since the last `clear`, in the order of the answers. */
@@ -56,6 +57,7 @@ export async function startProxy(registry: Registry): Promise<Proxy> {
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   return {
     address: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
     clear: () => (exchanges = []),
     exchanges: () => exchanges,
     cutNextBlob: (longerThanBytes) => (cutAbove = longerThanBytes),
