@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import Koa from 'koa'
 import type { Extra, HttpLimits, Services, State } from './http/context.ts'
 import { answerErrors, type ErrorLog } from './http/errors.ts'
-import { type AccessLog, type InFlight, observe, type Observers } from './http/observe.ts'
+import { type InFlight, observe, type Observers } from './http/observe.ts'
 import { createRouter, prepare } from './http/router.ts'
 import { guardWire } from './http/wire.ts'
 
@@ -17,8 +17,8 @@ export interface ServerLimits {
   readonly maxHeaderBytes: number
 }
 
-export interface AppDependencies extends Omit<Services, 'limits'>, Omit<Observers, 'log'> {
-  readonly log: AccessLog & ErrorLog
+export interface AppDependencies extends Omit<Services, 'limits'>, Observers {
+  readonly log: ErrorLog
   readonly limits: HttpLimits & ServerLimits
 }
 

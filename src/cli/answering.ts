@@ -6,10 +6,10 @@ import { allowAll } from '../auth/policy.ts'
 import type { Config } from '../config/schema.ts'
 import { createLocalRegistry } from '../registry/local.ts'
 import type { Snapshot } from '../telemetry/merged-metrics.ts'
-import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { configureRegistry } from './configured.ts'
 import { type Drained, listen, stopListening } from './listen.ts'
+import type { Logs } from './logs.ts'
 import type { Store } from './open-store.ts'
 
 /** How long handlers may go on after their connections are gone: one sync of a disk that is busy. */
@@ -42,17 +42,18 @@ export interface Answering {
 export interface AnsweringHere {
   readonly config: Config
   readonly store: Store
-  readonly log: Logger
+  readonly logs: Logs
   readonly metrics: Metrics
 }
 
-export function answerHere({ config, store, log, metrics }: AnsweringHere): Answering {
+export function answerHere({ config, store, logs, metrics }: AnsweringHere): Answering {
   const app = createApp({
     registry: createLocalRegistry(configureRegistry(config, store)),
     authoriser: allowAll(),
     limits: config.http,
     accelPrefix: config.http.accelPrefix || undefined,
-    log,
+    log: logs.log,
+    accessLog: logs.accessLog,
     metrics,
     createId: randomUUID,
     monotonicMs: () => performance.now(),
@@ -66,12 +67,14 @@ export function answerHere({ config, store, log, metrics }: AnsweringHere): Answ
       const outcome = await stopListening(app, { limitMs, hurry })
       // A handler whose connection was cut seals what came and writes its line.
       await Promise.race([app.settled(), sleep(settleMs, undefined, { ref: false })])
+      logs.flush()
       return outcome
     },
     measure: () => Promise.resolve([]),
     abandon: () => {
       app.close()
       app.closeAllConnections()
+      logs.flush()
     },
   }
 }

@@ -1,4 +1,4 @@
-/** The log, the registry and its housekeeping as the configuration has them. */
+/** The registry and its housekeeping as the configuration has them. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
@@ -7,15 +7,7 @@ import { createImmutableTags } from '../registry/immutable.ts'
 import { createRetention, type Retention } from '../registry/retention/retention.ts'
 import { compileRules, type FindRules } from '../registry/retention/rules.ts'
 import { createSweep, type Sweep, type SweepDependencies } from '../registry/sweep/sweep.ts'
-import { createLogger, type Logger } from '../telemetry/logger.ts'
-import type { Surroundings } from './command.ts'
 import type { Store } from './open-store.ts'
-
-export function createConfiguredLogger({ log }: Config, { out, isTerminal }: Surroundings): Logger {
-  const automatic = isTerminal ? 'pretty' : 'json'
-  const format = log.format === 'auto' ? automatic : log.format
-  return createLogger({ level: log.level, format, write: out, now: () => new Date() })
-}
 
 /** What every part of the registry works with. */
 export function configureRegistry({ registry, sweep }: Config, { driver }: Store): Context {

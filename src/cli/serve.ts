@@ -10,8 +10,8 @@ import { type Answering, answerHere } from './answering.ts'
 import { renderBanner, type Started } from './banner.ts'
 import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
 import { configArguments, type GivenConfig, loadGivenConfig } from './config.ts'
-import { createConfiguredLogger } from './configured.ts'
 import { listen } from './listen.ts'
+import { createLogs, type Logs } from './logs.ts'
 import { openStore, type Store } from './open-store.ts'
 import { createStop, obeySignals, once, type Stop, stopOnFaults, stoppingOf } from './stopping.ts'
 import { keepSweeping } from './sweeper.ts'
@@ -24,13 +24,14 @@ export const serve: Command = {
   options: configOption,
   run: async (given, surroundings) => {
     const { config, texts } = loadGivenConfig(given, surroundings)
-    const log = createConfiguredLogger(config, surroundings)
+    const logs = createLogs(config, surroundings)
+    const { log } = logs
     const metrics = createMetrics(version)
     metrics.collectProcess()
     const stop = createStop()
     const forget = [obeySignals(surroundings, stop), stopOnFaults(surroundings, stop, log, metrics)]
     try {
-      await openAndServe({ config, texts, given, surroundings, log, metrics, stop })
+      await openAndServe({ config, texts, given, surroundings, log, logs, metrics, stop })
     } finally {
       for (const one of forget) one()
     }
@@ -45,6 +46,7 @@ interface Serving {
   readonly given: Given
   readonly surroundings: Surroundings
   readonly log: Logger
+  readonly logs: Logs
   readonly metrics: Metrics
   readonly stop: Stop
 }

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { answerHere } from './answering.ts'
 import { type Command, CommandError, configOption, type Surroundings } from './command.ts'
-import { createConfiguredLogger } from './configured.ts'
+import { createLogs } from './logs.ts'
 import { openCheckedStore } from './open-store.ts'
 import { createStop, once, type Stop, stopOnFaults, stoppingOf } from './stopping.ts'
 import { version } from './version.ts'
@@ -53,10 +53,10 @@ async function serveOrRefuse(serving: Serving): Promise<void> {
 }
 
 async function serveUntilStopped({ config, surroundings, metrics, stop }: Serving): Promise<void> {
-  const log = createConfiguredLogger(config, surroundings)
-  const forget = stopOnFaults(surroundings, stop, log, metrics)
+  const logs = createLogs(config, surroundings)
+  const forget = stopOnFaults(surroundings, stop, logs.log, metrics)
   const store = await openCheckedStore(config)
-  const answering = answerHere({ config, store, log, metrics })
+  const answering = answerHere({ config, store, logs, metrics })
   try {
     await report(surroundings, { kind: 'listening', port: await answering.listen() })
     await once(stop.requested)

@@ -41,6 +41,25 @@ const log = section('The log: one line per event on the standard output.', {
     default: 'auto',
     reason: '`json` for machines, `pretty` for people; `auto` is pretty on a terminal and json elsewhere.',
   }),
+  sampleRequests: number({
+    min: 0,
+    max: 1_000_000,
+    default: 1,
+    reason:
+      'One in so many requests that went well gets a line, 0: none; refused, failed and broken off ones always do.',
+  }),
+  flushIntervalMs: duration({
+    min: '0ms',
+    max: '10s',
+    default: '100ms',
+    reason: 'How long the line of a request waits for others to be written with it; other lines never wait.',
+  }),
+  bufferBytes: size({
+    min: '1KiB',
+    max: '1MiB',
+    default: '4KiB',
+    reason: 'How much of such lines is written at once: what a pipe takes whole, while other workers write to it, too.',
+  }),
 })
 
 const storage = section('Where everything is kept.', {

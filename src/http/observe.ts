@@ -2,13 +2,9 @@
 import type { Duplex } from 'node:stream'
 import type { Middleware } from 'koa'
 import { anonymous } from '../auth/policy.ts'
+import type { AccessLog } from '../telemetry/access-log.ts'
 import type { RequestSample } from '../telemetry/metrics.ts'
 import type { Extra, HttpContext, State } from './context.ts'
-
-/** What the HTTP layer needs of a log. */
-export interface AccessLog {
-  info(message: string, fields: Readonly<Record<string, unknown>>): void
-}
 
 export interface RequestMetrics {
   startRequest(): void
@@ -19,7 +15,7 @@ export interface RequestMetrics {
 export type InFlight = WeakMap<Duplex, HttpContext>
 
 export interface Observers {
-  readonly log: AccessLog
+  readonly accessLog: AccessLog
   readonly metrics: RequestMetrics
   /** A random name for a request. */
   readonly createId: () => string
@@ -71,7 +67,7 @@ function report(ctx: HttpContext, observers: Observers, durationMs: number, addr
     requestBytes: bytesIn,
     responseBytes: bytes,
   })
-  observers.log.info('request', {
+  observers.accessLog.request({
     requestId,
     method,
     route,

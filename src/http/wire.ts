@@ -3,6 +3,7 @@
  * begin with a TLS ClientHello and fall back when they get `HTTP/1.1 400`; all of these answers have error JSON, too. RFC 9112 §2.2, §9.
  */
 import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../oci/errors.ts'
 import { encodeErrors } from './errors.ts'
@@ -10,6 +11,8 @@ import type { HttpContext } from './context.ts'
 import type { InFlight, Observers } from './observe.ts'
 
 interface Refusal {
+  /** What stands for the route in log and metrics; `malformed` unless something else is said. */
+  readonly route?: 'tls'
   readonly status: number
   readonly code: ErrorCode
   readonly message: string
@@ -24,6 +27,18 @@ const refusals: ReadonlyMap<string | undefined, Refusal> = new Map<string, Refus
   ['HPE_INVALID_EOF_STATE', { ...malformed, message: 'the connection ended before the request was whole' }],
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, code: 'REQUEST_TIMEOUT', message: 'the headers did not arrive in time' }],
 ])
+
+/** What clients send that try HTTPS first, on every connection: no more than a note. RFC 8446 §5.1: handshake, version 3.x. */
+const isTls: Refusal = { ...malformed, route: 'tls', message: 'this port speaks HTTP, not TLS' }
+
+function isClientHello(error: NodeJS.ErrnoException): boolean {
+  const packet = 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket : undefined
+  return packet?.[0] === 0x16 && packet[1] === 3
+}
+
+function refusalOf(error: NodeJS.ErrnoException): Refusal {
+  return isClientHello(error) ? isTls : (refusals.get(error.code) ?? malformed)
+}
 
 function headersOf(body: Buffer): Readonly<Record<string, string>> {
   return {
@@ -74,16 +89,16 @@ function isGone(error: NodeJS.ErrnoException, socket: Duplex): boolean {
 export function guardWire(
   server: Server,
   inFlight: InFlight,
-  { log, metrics }: Pick<Observers, 'log' | 'metrics'>,
+  { accessLog, metrics }: Pick<Observers, 'accessLog' | 'metrics'>,
   lingerMs: number,
 ): void {
   const refuse = (socket: Duplex, method: string, refusal: Refusal, reason: string | undefined): void => {
-    const address = 'remoteAddress' in socket ? socket.remoteAddress : undefined
+    const address = socket instanceof Socket ? socket.remoteAddress : undefined
     answerSocket(socket, refusal, lingerMs)
-    const { status, code } = refusal
+    const { status, code, route = 'malformed' } = refusal
     metrics.startRequest()
-    metrics.recordRequest({ route: 'malformed', method, status, durationSeconds: 0, requestBytes: 0, responseBytes: 0 })
-    log.info('request', { method, route: 'malformed', status, code, reason, address })
+    metrics.recordRequest({ route, method, status, durationSeconds: 0, requestBytes: 0, responseBytes: 0 })
+    accessLog.request({ method, route, status, code, reason, address }, route === 'tls' ? 'debug' : 'info')
   }
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -93,7 +108,7 @@ export function guardWire(
     }
     // Already answered, and lingering: what still comes is not looked at.
     if (!socket.writable) return
-    const refusal = refusals.get(error.code) ?? malformed
+    const refusal = refusalOf(error)
     const ctx = inFlight.get(socket)
     if (ctx === undefined || ctx.res.writableFinished) refuse(socket, 'other', refusal, error.code)
     else refuseRequest(ctx, refusal, error, lingerMs)

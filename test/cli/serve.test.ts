@@ -56,6 +56,24 @@ test('it serves the registry and the pulse until it is told to stop, and ends wi
   await assert.rejects(statusOf(berth.pulsePort, '/healthz'))
 })
 
+test('lines of requests are written together, and none is lost at the end', async (t) => {
+  const berth = await serve(t, { BERTH_LOG_FLUSH_INTERVAL: '10s' })
+  for (let i = 0; i < 20; i++) assert.equal(await statusOf(berth.port, '/v2/'), 200)
+  const count = (): number => berth.out().split('"message":"request"').length - 1
+  assert.equal(count(), 0)
+  berth.stop()
+  assert.equal(await berth.done, 0)
+  assert.equal(count(), 20)
+})
+
+test('requests that went well can be left out of the log', async (t) => {
+  const berth = await serve(t, { BERTH_LOG_SAMPLE_REQUESTS: '0', BERTH_LOG_FLUSH_INTERVAL: '0ms' })
+  assert.equal(await statusOf(berth.port, '/v2/'), 200)
+  assert.equal(await statusOf(berth.port, '/nothing'), 404)
+  await berth.printed(/"message":"request".*"status":404/)
+  assert.doesNotMatch(berth.out(), /"status":200/)
+})
+
 test('a request that runs may end after the signal; meanwhile it is not ready', async (t) => {
   const berth = await serve(t)
   const upload = await startUpload(berth.port)

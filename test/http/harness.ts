@@ -189,10 +189,8 @@ export async function startRegistry(
     adapt({
       registry: createLocalRegistry(context),
       authoriser: allowAll(),
-      log: {
-        info: (message, fields) => void log.push({ message, ...fields }),
-        error: (message, fields) => void faults.push({ message, ...fields }),
-      },
+      log: { error: (message, fields) => void faults.push({ message, ...fields }) },
+      accessLog: { request: (line, level = 'info') => void log.push({ level, ...line }) },
       metrics: { startRequest: () => undefined, recordRequest: (sample) => void samples.push(sample) },
       createId: randomUUID,
       monotonicMs: () => performance.now(),

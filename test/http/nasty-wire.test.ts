@@ -304,9 +304,18 @@ describe('bytes on the wire', () => {
   }
 
   test('what the parser refuses has a line in the log, too', () => {
-    const line = registry.log.find((each) => each['reason'] === 'HPE_INVALID_METHOD')
+    const line = registry.log.find((each) => each['reason'] === 'HPE_INVALID_METHOD' && each['route'] !== 'tls')
     assert.equal(line?.['route'], 'malformed')
     assert.equal(line['status'], 400)
     assert.equal(line['address'], '127.0.0.1')
+    assert.equal(line['level'], 'info')
+  })
+
+  test('a client that tries TLS first is told so, and is no more than a note in the log', async () => {
+    const { length } = registry.log
+    assert.match(await sendRaw(registry.port, clientHello), /this port speaks HTTP, not TLS/)
+    const [line] = registry.log.slice(length)
+    assert.deepEqual([line?.['route'], line?.['level'], line?.['status']], ['tls', 'debug', 400])
+    assert.equal(registry.samples.at(-1)?.route, 'tls')
   })
 })

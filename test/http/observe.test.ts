@@ -54,7 +54,7 @@ describe('the access log and the metrics', () => {
       const { durationMs, ...line } = await lineOf(registry, ({ requestId }) => requestId === 'from-proxy')
       assert.ok(typeof durationMs === 'number' && durationMs >= 0)
       assert.deepEqual(line, {
-        message: 'request',
+        level: 'info',
         requestId: 'from-proxy',
         method: 'GET',
         route: 'end-3',
