@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts'
 import { createLocalRegistry } from '../registry/local.ts'
 import type { Snapshot } from '../telemetry/merged-metrics.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { configureRegistry } from './configured.ts'
+import { configureMeteredRegistry } from './configured.ts'
 import { type Drained, listen, stopListening } from './listen.ts'
 import type { Logs } from './logs.ts'
 import type { Store } from './open-store.ts'
@@ -48,7 +48,7 @@ export interface AnsweringHere {
 
 export function answerHere({ config, store, logs, metrics }: AnsweringHere): Answering {
   const app = createApp({
-    registry: createLocalRegistry(configureRegistry(config, store)),
+    registry: createLocalRegistry(configureMeteredRegistry(config, store, metrics)),
     authoriser: allowAll(),
     limits: config.http,
     accelPrefix: config.http.accelPrefix || undefined,

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../registry/context.ts'
+import { meterDriver } from '../storage/metered.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { createImmutableTags } from '../registry/immutable.ts'
 import { createRetention, type Retention } from '../registry/retention/retention.ts'
 import { compileRules, type FindRules } from '../registry/retention/rules.ts'
@@ -19,6 +21,12 @@ export function configureRegistry({ registry, sweep }: Config, { driver }: Store
     now: Date.now,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }),
   }
+}
+
+/** The same, with what requests do counted. */
+export function configureMeteredRegistry(config: Config, store: Store, metrics: Metrics): Context {
+  const driver = meterDriver(store.driver, metrics.meterStorage(config.storage.kind), () => performance.now())
+  return { ...configureRegistry(config, { ...store, driver }), count: (event) => metrics.countEvent(event) }
 }
 
 function compileConfiguredRules({ retention }: Config): FindRules {

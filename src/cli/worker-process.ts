@@ -1,6 +1,6 @@
 /** One worker as its server sees it: what it is told, what it said, and how it ended. */
 import type { Snapshot } from '../telemetry/merged-metrics.ts'
-import type { WorkerEnd } from '../telemetry/metrics.ts'
+import type { WorkerEnd } from '../telemetry/worker-metrics.ts'
 import type { Child } from './command.ts'
 import type { Drained } from './listen.ts'
 import { type Order, parseReport, type Texts } from './worker-messages.ts'

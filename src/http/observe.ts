@@ -3,20 +3,15 @@ import type { Duplex } from 'node:stream'
 import type { Middleware } from 'koa'
 import { anonymous } from '../auth/policy.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
-import type { RequestSample } from '../telemetry/metrics.ts'
+import type { HttpMetrics } from '../telemetry/http-metrics.ts'
 import type { Extra, HttpContext, State } from './context.ts'
-
-export interface RequestMetrics {
-  startRequest(): void
-  recordRequest(sample: RequestSample): void
-}
 
 /** The newest request of each connection: what a malformed byte on it may belong to. */
 export type InFlight = WeakMap<Duplex, HttpContext>
 
 export interface Observers {
   readonly accessLog: AccessLog
-  readonly metrics: RequestMetrics
+  readonly metrics: HttpMetrics
   /** A random name for a request. */
   readonly createId: () => string
   /** A monotonic clock in ms. */

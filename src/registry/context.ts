@@ -24,6 +24,9 @@ export interface RegistryLimits {
   readonly maxParallelCalls: number
 }
 
+/** What the registry does, for those who count it. */
+export type CountedEvent = 'lease renewed' | 'upload started' | 'upload closed' | 'upload cancelled'
+
 export interface Context {
   readonly driver: Driver
   readonly limits: RegistryLimits
@@ -33,6 +36,8 @@ export interface Context {
   readonly createId: () => string
   /** The wall clock in ms since 1970: for the record only, no protocol depends on it. */
   readonly now: () => number
+  /** Takes what is counted. */
+  readonly count?: ((event: CountedEvent) => void) | undefined
   /** Resolves after so many ms; rejects when aborted. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
 }

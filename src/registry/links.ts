@@ -93,6 +93,7 @@ export async function judgeLink(
   if (intent === 'renew' && seen.bytes && seen.marks === 'none' && seen.now - renewed >= context.limits.leaseMs / 2) {
     const key = renewalKey(link.id, link.repository)
     await context.driver.write(key, Buffer.alloc(0), cancel)
+    context.count?.('lease renewed')
     seen = await look()
     if (!seen.bytes) await context.driver.remove(key, cancel)
   }

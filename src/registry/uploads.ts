@@ -142,12 +142,14 @@ export function createUploads(context: Context): Uploads {
       ? await closeAsItIs(context, hashes, upload, digest, cancel)
       : await closeWithChunk(context, hashes, upload, digest, chunk, cancel)
     hashes.drop(upload.id)
+    context.count?.('upload closed')
     return blob
   }
 
   return {
     async start(repository, session, cancel = {}) {
       const { id } = await openSession(context, repository, session, cancel)
+      context.count?.('upload started')
       return { id, offset: 0 }
     },
 
@@ -167,17 +169,20 @@ export function createUploads(context: Context): Uploads {
       await loadUpload(context, repository, id, cancel)
       await endSession(context, id, cancel)
       hashes.drop(id)
+      context.count?.('upload cancelled')
     },
 
     async put(repository, digest, chunk, { by }, cancel = {}) {
       const upload = await openSession(context, repository, { algorithm: algorithmOf(digest), by }, cancel)
+      context.count?.('upload started')
       try {
         return await close(upload, digest, chunk, cancel)
       } catch (error) {
         // The note would take up the room that is kept for deletes, once for every upload that is tried; the sweep ends the session when it is idle.
         if (error instanceof StorageError && error.reason === 'full') throw error
         // Nobody knows this session, so nobody will go on with it. Should this fail too, the sweep ends it when it is idle.
-        await Promise.allSettled([endSession(context, upload.id, {})])
+        const [ended] = await Promise.allSettled([endSession(context, upload.id, {})])
+        if (ended.status === 'fulfilled') context.count?.('upload cancelled')
         throw error
       }
     },

@@ -35,14 +35,10 @@ export function createRetired(): Retired {
   }
 }
 
-/** prom-client leaves this one out of sums; a server started when its first process did. */
-const startTime = 'process_start_time_seconds'
-
 /** The answer to a scraper: what this process counted, and the others of the same server. */
 export async function renderMerged(own: Metrics, others: readonly Snapshot[]): Promise<Rendered> {
   if (others.length === 0) return own.render()
   const first = await own.snapshot()
-  for (const metric of first) if (metric.name === startTime) Object.assign(metric, { aggregator: 'first' })
   const merged = AggregatorRegistry.aggregate([first, ...others])
   return { contentType: merged.contentType, text: await merged.metrics() }
 }

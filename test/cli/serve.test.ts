@@ -57,7 +57,7 @@ test('it serves the registry and the pulse until it is told to stop, and ends wi
 })
 
 test('lines of requests are written together, and none is lost at the end', async (t) => {
-  const berth = await serve(t, { BERTH_LOG_FLUSH_INTERVAL: '10s' })
+  const berth = await serve(t, { BERTH_LOG_FLUSH_INTERVAL: '10s', BERTH_LOG_BUFFER_BYTES: '1MiB' })
   for (let i = 0; i < 20; i++) assert.equal(await statusOf(berth.port, '/v2/'), 200)
   const count = (): number => berth.out().split('"message":"request"').length - 1
   assert.equal(count(), 0)
