@@ -85,6 +85,13 @@ const storage = section('Where everything is kept.', {
       default: '16MiB',
       reason: 'A file that is given up when the disk is full, so that deleting always works.',
     }),
+    bufferBytes: size({
+      min: '4MiB',
+      max: '4GiB',
+      default: '64MiB',
+      reason:
+        'Memory for transfers, in each process: two buffers of 1 MiB for each while that fits, else of 256 KiB, at last of 64 KiB.',
+    }),
   }),
   memory: section('The memory of this process, used when `storage.kind` is `memory`.', {
     maxBytes: size({ min: '1MiB', max: '1TiB', default: '1GiB', reason: 'What it may hold before it answers "full".' }),

@@ -6,7 +6,13 @@ import { createMemoryDriver } from './memory.ts'
 /** Where the bytes are kept. */
 export type StoreOptions =
   | { readonly kind: 'memory'; readonly maxBytes?: number }
-  | { readonly kind: 'filesystem'; readonly root: string; readonly mount: Mount; readonly ballastBytes?: number }
+  | {
+      readonly kind: 'filesystem'
+      readonly root: string
+      readonly mount: Mount
+      readonly ballastBytes?: number
+      readonly bufferBytes?: number
+    }
 
 /** What every driver is given. */
 export interface StoreContext {

@@ -70,4 +70,74 @@ describe('memory of a body', () => {
     assert.deepEqual(await copy(7 * mebibyte), [mebibyte, mebibyte])
     assert.deepEqual(await copy(1000), [1000])
   })
+
+  it('has smaller buffers the more transfers run, also those that began before, and large ones again when the crowd is gone', async () => {
+    const driver = await openFolder(folder.root, { bufferBytes: 4 * mebibyte })
+    await driver.write('data/a/d', Buffer.alloc(7 * mebibyte))
+    /** A copy that goes on a chunk at a time, when it is told. */
+    const begin = async () => {
+      const chunks: number[] = []
+      let go: () => void = () => undefined
+      let arrived = Promise.withResolvers<void>()
+      const target = new Writable({
+        write(chunk: Buffer, _, done) {
+          chunks.push(chunk.length)
+          go = done
+          arrived.resolve()
+        },
+      })
+      const copied = (await driver.open('data/a/d', { start: 0, end: 7 * mebibyte }))?.copyTo(target)
+      await arrived.promise
+      const next = async (): Promise<void> => {
+        arrived = Promise.withResolvers()
+        go()
+        await arrived.promise
+      }
+      const end = async (): Promise<void> => {
+        target.destroy()
+        await assert.rejects(Promise.resolve(copied))
+      }
+      return { chunks, next, end }
+    }
+    const first = await begin()
+    const others = [await begin(), await begin()]
+    for (let i = 0; i < 4; i++) await first.next()
+    assert.deepEqual(
+      others.map(({ chunks }) => chunks[0]),
+      [mebibyte, mebibyte / 4],
+    )
+    // What was read ahead before is still as large.
+    assert.deepEqual(first.chunks, [mebibyte, mebibyte, mebibyte / 4, mebibyte / 4, mebibyte / 4])
+    await Promise.all([first, ...others].map(({ end }) => end()))
+    const alone = await begin()
+    assert.deepEqual(alone.chunks, [mebibyte])
+    await alone.end()
+  })
+
+  it('gathers less for each upload the more run', async () => {
+    const written: number[] = []
+    const quick = createQuickCalls()
+    const driver = await openFolder(folder.root, {
+      bufferBytes: 4 * mebibyte,
+      calls: {
+        ...quick,
+        write(file, chunks, position) {
+          written.push(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0))
+          return quick.write(file, chunks, position)
+        },
+      },
+    })
+    const writers = await Promise.all(['e', 'f', 'g'].map((name) => driver.writeStream(`data/a/${name}`)))
+    const fill = async (which: number): Promise<void> => {
+      for (let i = 0; i < 16; i++) await writers[which]?.write(Buffer.alloc(mebibyte / 16))
+    }
+    await fill(0)
+    await writers[0]?.seal()
+    assert.deepEqual(written, [mebibyte / 4, mebibyte / 4, mebibyte / 4, mebibyte / 4])
+    written.length = 0
+    await fill(1)
+    await writers[1]?.seal()
+    assert.deepEqual(written, [mebibyte])
+    await writers[2]?.discard()
+  })
 })

@@ -2,14 +2,14 @@
 import type { Writable } from 'node:stream'
 import type { ByteRange, Cancel, OpenBytes } from '../driver.ts'
 import { type WriteChunk, withTarget } from '../target.ts'
-import type { Calls } from './calls.ts'
+import type { Disk } from './disk.ts'
 import { translateErrors } from './errors.ts'
 
-/** Measured: two buffers of 1 MiB reach nginx; 256 KiB lose a third, 4 MiB win nothing. */
-const copyBytes = 1024 * 1024
+type Means = Pick<Disk, 'calls' | 'buffers'>
 
 /** Takes over an open file: it is closed by the copy or by `close`. */
-export function openBytes(calls: Calls, file: number, key: string, range: ByteRange): OpenBytes {
+export function openBytes(means: Means, file: number, key: string, range: ByteRange): OpenBytes {
+  const { calls } = means
   let copying: Promise<void> | undefined
   let closing: Promise<void> | undefined
   const doing = `reading ${key}`
@@ -25,7 +25,7 @@ export function openBytes(calls: Calls, file: number, key: string, range: ByteRa
     async copyTo(target: Writable, options: Cancel = {}) {
       if (copying !== undefined || closing !== undefined) throw new Error(`${key} was already copied or closed`)
       copying = translateErrors(doing, () =>
-        withTarget(target, options, (write) => copyRange(calls, file, key, range, write)),
+        withTarget(target, options, (write) => copyRange(means, file, key, range, write)),
       )
       try {
         await copying
@@ -38,14 +38,15 @@ export function openBytes(calls: Calls, file: number, key: string, range: ByteRa
 }
 
 async function copyRange(
-  calls: Calls,
+  { calls, buffers }: Means,
   file: number,
   key: string,
   { start, end }: ByteRange,
   write: WriteChunk,
 ): Promise<void> {
   if (start === end) return
-  const size = Math.min(copyBytes, end - start)
+  buffers.begin()
+  const size = Math.min(buffers.size(), end - start)
   let filling = Buffer.allocUnsafeSlow(size)
   // A range that fits into one buffer needs no second one.
   let emptying = end - start > size ? Buffer.allocUnsafeSlow(size) : filling
@@ -59,7 +60,8 @@ async function copyRange(
       position += bytesRead
       await written // the other buffer is free again
       const full = filling
-      filling = emptying
+      // It never grows again: whoever began in a crowd goes on so.
+      filling = emptying.length > buffers.size() ? Buffer.allocUnsafeSlow(buffers.size()) : emptying
       emptying = full
       if (position < end) reading = readAhead(calls, file, filling, position, end)
       written = write(full.subarray(0, bytesRead))
@@ -69,10 +71,11 @@ async function copyRange(
   } finally {
     // Nobody may close the file while it is read.
     await Promise.allSettled([reading])
+    buffers.end()
   }
 }
 
-function readAhead(calls: Calls, file: number, into: Buffer, position: number, end: number): Promise<number> {
+function readAhead(calls: Disk['calls'], file: number, into: Buffer, position: number, end: number): Promise<number> {
   const reading = calls.read(file, into.subarray(0, Math.min(into.length, end - position)), position)
   reading.catch(() => undefined) // seen at the next await
   return reading

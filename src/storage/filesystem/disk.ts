@@ -1,6 +1,7 @@
 /** What the parts of the folder driver share: the system calls, the paths, and the little that is remembered between calls. */
 import { LRUCache } from 'lru-cache'
 import type { KeyRules } from '../keys.ts'
+import { createTransferBuffers, type TransferBuffers } from './buffers.ts'
 import { type Calls, createLocalCalls, createNetworkCalls } from './calls.ts'
 import type { Children } from './children.ts'
 import type { FilesystemOptions } from './driver.ts'
@@ -16,6 +17,7 @@ export interface Disk {
   readonly now: () => number
   readonly elapsed: () => number
   readonly maxValueBytes: number
+  readonly buffers: TransferBuffers
   readonly ballastBytes: number
   readonly temporaryAgeMs: number
   /** fsync of a directory, one for everybody who asks meanwhile. */
@@ -53,6 +55,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     now: options.now,
     elapsed: options.elapsed ?? (() => performance.now()),
     maxValueBytes: options.maxValueBytes ?? 16 * mebibyte,
+    buffers: createTransferBuffers(options.bufferBytes ?? 64 * mebibyte),
     ballastBytes: options.ballastBytes ?? 16 * mebibyte,
     temporaryAgeMs: options.temporaryAgeMs ?? hourMs,
     syncDirectory: createSharedSync(calls),

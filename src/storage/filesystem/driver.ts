@@ -39,6 +39,8 @@ export interface FilesystemOptions {
   readonly elapsed?: () => number
   /** The largest value that `read` takes. Default 16 MiB. */
   readonly maxValueBytes?: number
+  /** What the buffers of all transfers may take together. Default 64 MiB. */
+  readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
   /** Bytes of names in kept directory listings. Default 64 MiB, some 500,000 names; used as directories are listed. */

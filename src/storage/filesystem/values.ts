@@ -37,7 +37,7 @@ export async function statValue(disk: Disk, place: Place): Promise<ObjectStat | 
 }
 
 export async function openValue(disk: Disk, place: Place, range: ByteRange): Promise<OpenBytes | undefined> {
-  const { calls } = disk
+  const { calls, buffers } = disk
   return withFile(disk, place, async (path) => {
     const file = await calls.openRead(path)
     let opened: OpenBytes | undefined
@@ -45,7 +45,7 @@ export async function openValue(disk: Disk, place: Place, range: ByteRange): Pro
       const stats = await calls.statFile(file)
       if (!stats.isFile()) return undefined
       checkRange(place.key, range, stats.size)
-      opened = openBytes(calls, file, place.key, range)
+      opened = openBytes({ calls, buffers }, file, place.key, range)
       return opened
     } finally {
       if (opened === undefined) await calls.close(file)
