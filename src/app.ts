@@ -1,9 +1,12 @@
 /** Puts the registry behind HTTP: everything injected, nothing read from outside. It never listens, so tests use it as it is. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import Koa from 'koa'
+import { type AdmissionLimits, type BodyMetrics, createAdmission } from './http/admission.ts'
+import { createClientAddress, type ProxyNetwork } from './http/client-address.ts'
 import type { Extra, HttpLimits, Services, State } from './http/context.ts'
 import { answerErrors, type ErrorLog } from './http/errors.ts'
 import { type InFlight, observe, type Observers } from './http/observe.ts'
+import { limitRate, type RateLimits } from './http/rate-limit.ts'
 import { createRouter, prepare } from './http/router.ts'
 import { guardWire } from './http/wire.ts'
 
@@ -15,11 +18,16 @@ export interface ServerLimits {
   readonly keepAliveTimeoutMs: number
   /** Request line and headers together, in bytes. */
   readonly maxHeaderBytes: number
+  /** Connections, idle or busy. */
+  readonly maxConnections: number
+  /** Proxies whose word on who the client is counts. */
+  readonly trustedProxies: readonly ProxyNetwork[]
 }
 
-export interface AppDependencies extends Omit<Services, 'limits'>, Observers {
+export interface AppDependencies extends Omit<Services, 'limits' | 'admission'>, Omit<Observers, 'clientAddress'> {
   readonly log: ErrorLog
-  readonly limits: HttpLimits & ServerLimits
+  readonly metrics: Observers['metrics'] & BodyMetrics
+  readonly limits: HttpLimits & ServerLimits & AdmissionLimits & RateLimits
 }
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
@@ -38,10 +46,11 @@ export interface App extends Server {
 function createListener(dependencies: AppDependencies, inFlight: InFlight, running: Running): Listener {
   const { log, limits } = dependencies
   const app = new Koa<State, Extra>()
-  app.use(observe(dependencies, inFlight))
+  app.use(observe({ ...dependencies, clientAddress: createClientAddress(limits.trustedProxies) }, inFlight))
   app.use(answerErrors(log, limits))
+  if (limits.requestsPerSecond > 0) app.use(limitRate(limits, dependencies.monotonicMs))
   app.use(prepare())
-  app.use(createRouter(dependencies).routes())
+  app.use(createRouter({ ...dependencies, admission: createAdmission(limits, dependencies.metrics) }).routes())
   // Koa reports here what breaks after an answer began, which the access log has already; without a listener it writes to the console.
   app.on('error', () => undefined)
   const handle = app.callback()
@@ -72,7 +81,7 @@ export function createApp(dependencies: AppDependencies): App {
     },
     createListener(dependencies, inFlight, running),
   )
-  guardWire(server, inFlight, dependencies, limits.lingerMs)
+  guardWire(server, inFlight, dependencies, limits)
   const settled = async (): Promise<void> => void (await Promise.allSettled(running.values()))
   const askToLeave = (): void => {
     for (const response of running.keys()) response.shouldKeepAlive = false

@@ -50,7 +50,7 @@ export function answerHere({ config, store, logs, metrics }: AnsweringHere): Ans
   const app = createApp({
     registry: createLocalRegistry(configureMeteredRegistry(config, store, metrics)),
     authoriser: allowAll(),
-    limits: config.http,
+    limits: { ...config.http, ...config.limits },
     accelPrefix: config.http.accelPrefix || undefined,
     log: logs.log,
     accessLog: logs.accessLog,

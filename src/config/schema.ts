@@ -5,6 +5,7 @@
  */
 import type * as v from 'valibot'
 import { http } from './http-section.ts'
+import { limits } from './limits-section.ts'
 import { scrub } from './scrub-section.ts'
 import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
 import { immutableTags, retention } from './retention-section.ts'
@@ -124,6 +125,19 @@ const registry = section('Times and limits of the write side; `docs/architecture
     reason:
       'Uploads whose running digest is remembered between two chunks; beyond, their bytes are read again at the end.',
   }),
+  maxOpenUploads: number({
+    min: 10,
+    max: 1_000_000,
+    default: 10_000,
+    reason:
+      'Upload sessions that one process keeps open; the next gets 429. Each is a file until it ends, or is idle too long.',
+  }),
+  maxBlobBytes: size({
+    min: '1MiB',
+    max: '1024TiB',
+    default: '1TiB',
+    reason: 'The largest blob: far above any image layer, and lower where one push must not fill the disk.',
+  }),
   maxUploadChunks: number({
     min: 100,
     max: 100_000,
@@ -205,6 +219,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
 export const configSchema = section('Berth configuration', {
   http,
   workers,
+  limits,
   pulse,
   log,
   storage,

@@ -3,6 +3,7 @@ import type { ParameterizedContext } from 'koa'
 import type { Authoriser, Principal } from '../auth/policy.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { Admission } from './admission.ts'
 import type { RequestBody } from './body.ts'
 
 /** Limits of the HTTP layer; the configuration has their defaults and reasons. */
@@ -27,6 +28,8 @@ export interface HttpLimits {
 export interface State {
   requestId: string
   principal: Principal
+  /** Who sent it; undefined when the connection is gone already. */
+  address: string | undefined
   /** The route's id, or `unmatched`. */
   route: string
   repository: RepositoryName | undefined
@@ -47,6 +50,7 @@ export type HttpContext = ParameterizedContext<State, Extra>
 export interface Services {
   readonly registry: Registry
   readonly authoriser: Authoriser
+  readonly admission: Admission
   readonly limits: HttpLimits
   /** Where the server in front finds the store's files, with a slash at both ends; `undefined` when Berth sends them itself. */
   readonly accelPrefix?: string | undefined

@@ -1,4 +1,5 @@
 /** What the operator sees of a request: its id, one log line, one sample of the metrics, written when the response closes. */
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Middleware } from 'koa'
 import { anonymous } from '../auth/policy.ts'
@@ -11,6 +12,8 @@ export type InFlight = WeakMap<Duplex, HttpContext>
 
 export interface Observers {
   readonly accessLog: AccessLog
+  /** Who sent a request. */
+  readonly clientAddress: (request: IncomingMessage) => string | undefined
   readonly metrics: HttpMetrics
   /** A random name for a request. */
   readonly createId: () => string
@@ -46,7 +49,7 @@ function outcomeOf(ctx: HttpContext): { readonly bytes: number; readonly whole: 
   return { whole, bytes: whole && !isBodiless ? (ctx.response.length ?? 0) : 0 }
 }
 
-function report(ctx: HttpContext, observers: Observers, durationMs: number, address: string | undefined): void {
+function report(ctx: HttpContext, observers: Observers, durationMs: number): void {
   const { state, res } = ctx
   const { route, repository, requestId } = state
   const { bytes, whole } = outcomeOf(ctx)
@@ -73,25 +76,25 @@ function report(ctx: HttpContext, observers: Observers, durationMs: number, addr
     bytesIn,
     bytesOut: bytes,
     durationMs: Math.round(durationMs * 100) / 100,
-    address,
+    address: state.address,
     userAgent: ctx.req.headers['user-agent']?.slice(0, 300),
   })
 }
 
 /** The outermost middleware: makes the state of the request, and reports it when the response is closed, however that comes about. */
 export function observe(observers: Observers, inFlight: InFlight): Middleware<State, Extra> {
-  const { createId, monotonicMs, metrics } = observers
+  const { clientAddress, createId, monotonicMs, metrics } = observers
   return (ctx, next) => {
     const start = monotonicMs()
     const { req, res, state } = ctx
     // Read now: a socket that is gone has no address.
-    const address = req.socket.remoteAddress
+    state.address = clientAddress(req)
     state.requestId = chooseRequestId(req.headers['x-request-id'], createId)
     state.principal = anonymous
     state.route = 'unmatched'
     inFlight.set(req.socket, ctx)
     metrics.startRequest()
-    res.once('close', () => report(ctx, observers, monotonicMs() - start, address))
+    res.once('close', () => report(ctx, observers, monotonicMs() - start))
     setCommonHeaders(ctx)
     return next()
   }

@@ -2,6 +2,7 @@
  * The table of routes: what there is, who may use it, who answers. The router, permissions, 405 answers, metric labels and
  * `docs/http-api.md` come from it. Ids are those of distribution-spec v1.1.1 ("Endpoints"); what it does not have is named by a word.
  */
+import type { BodyKind } from './admission.ts'
 import type { Action } from '../auth/policy.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { parseName, parseReference } from '../oci/name.ts'
@@ -30,6 +31,8 @@ interface Row<T extends Target> {
   readonly path: string
   /** The right that is needed. */
   readonly action: Action
+  /** Of a request with a body: what becomes of it. */
+  readonly body?: BodyKind
   /** Turns the parts of the path into parsed values, or refuses. */
   readonly parse: (raw: RawParameters) => T
   readonly handle: Handler<T>
@@ -47,7 +50,8 @@ function route<T extends Target>({ parse, handle, ...row }: Row<T>): Route {
     const target = parse(raw)
     ctx.state.repository = target.name
     await authorise(services.authoriser, ctx.state.principal, row.action, target.name)
-    await handle(ctx, target, services)
+    if (row.body === undefined) await handle(ctx, target, services)
+    else await services.admission.admit(ctx.req, row.body, () => handle(ctx, target, services))
   }
   return { ...row, serve }
 }
@@ -98,6 +102,7 @@ export const routes: readonly Route[] = [
     methods: ['POST'],
     path: '/v2/*name/blobs/uploads{/}',
     action: 'push',
+    body: 'stream',
     parse: inRepository,
     handle: startUpload,
     doc: 'Starts an upload (end-4a); with `?digest=` takes the whole blob (end-4b); with `?mount=`, and `&from=` or without, mounts it (end-11). `digest-algorithm=sha512` says what the digest will be.',
@@ -107,6 +112,7 @@ export const routes: readonly Route[] = [
     methods: ['PATCH'],
     path: upload,
     action: 'push',
+    body: 'stream',
     parse: atUpload,
     handle: appendChunk,
     doc: 'Appends a chunk; the first may come without `Content-Range: <first>-<last>`.',
@@ -116,6 +122,7 @@ export const routes: readonly Route[] = [
     methods: ['PUT'],
     path: upload,
     action: 'push',
+    body: 'stream',
     parse: atUpload,
     handle: closeUpload,
     doc: 'Closes an upload with `?digest=`, with a last chunk or without.',
@@ -125,6 +132,7 @@ export const routes: readonly Route[] = [
     methods: ['PUT'],
     path: manifest,
     action: 'push',
+    body: 'whole',
     parse: atReference,
     handle: putManifest,
     doc: 'Pushes a manifest, and with `?tag=` (repeatable) further tags of it.',

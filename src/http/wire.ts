@@ -6,13 +6,17 @@ import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../oci/errors.ts'
+import { plainAddress } from './client-address.ts'
+import { limitConnections } from './connections.ts'
 import { encodeErrors } from './errors.ts'
 import type { HttpContext } from './context.ts'
 import type { InFlight, Observers } from './observe.ts'
 
 interface Refusal {
   /** What stands for the route in log and metrics; `malformed` unless something else is said. */
-  readonly route?: 'tls'
+  readonly route?: 'tls' | 'refused'
+  /** When to try again, in seconds. */
+  readonly retryAfter?: number
   readonly status: number
   readonly code: ErrorCode
   readonly message: string
@@ -27,6 +31,15 @@ const refusals: ReadonlyMap<string | undefined, Refusal> = new Map<string, Refus
   ['HPE_INVALID_EOF_STATE', { ...malformed, message: 'the connection ended before the request was whole' }],
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, code: 'REQUEST_TIMEOUT', message: 'the headers did not arrive in time' }],
 ])
+
+/** One connection too many: those that are there end sooner or later. */
+const tooMany: Refusal = {
+  route: 'refused',
+  status: 503,
+  code: 'UNAVAILABLE',
+  message: 'there are too many connections at the moment',
+  retryAfter: 5,
+}
 
 /** What clients send that try HTTPS first, on every connection: no more than a note. RFC 8446 §5.1: handshake, version 3.x. */
 const isTls: Refusal = { ...malformed, route: 'tls', message: 'this port speaks HTTP, not TLS' }
@@ -51,9 +64,10 @@ function headersOf(body: Buffer): Readonly<Record<string, string>> {
 }
 
 /** Writes a whole answer to a bare socket and closes it a moment later: unread bytes would turn the close into a reset. */
-function answerSocket(socket: Duplex, { status, code, message }: Refusal, lingerMs: number): void {
+function answerSocket(socket: Duplex, { status, code, message, retryAfter }: Refusal, lingerMs: number): void {
   const body = encodeErrors([{ code, message }])
-  const lines = Object.entries(headersOf(body)).map(([name, value]) => `${name}: ${value}\r\n`)
+  const headers = { ...headersOf(body), ...(retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) }) }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`
   socket.end(Buffer.concat([Buffer.from(head, 'latin1'), body]))
   socket.on('error', () => undefined)
@@ -85,15 +99,21 @@ function isGone(error: NodeJS.ErrnoException, socket: Duplex): boolean {
   return error.code === 'ECONNRESET' || error.code === 'EPIPE' || socket.destroyed
 }
 
+interface WireLimits {
+  readonly maxConnections: number
+  readonly lingerMs: number
+}
+
 /** Guards a server that does not listen yet. `inFlight` knows the newest request of each socket. */
 export function guardWire(
   server: Server,
   inFlight: InFlight,
   { accessLog, metrics }: Pick<Observers, 'accessLog' | 'metrics'>,
-  lingerMs: number,
+  { maxConnections, lingerMs }: WireLimits,
 ): void {
   const refuse = (socket: Duplex, method: string, refusal: Refusal, reason: string | undefined): void => {
-    const address = socket instanceof Socket ? socket.remoteAddress : undefined
+    const remote = socket instanceof Socket ? socket.remoteAddress : undefined
+    const address = remote && plainAddress(remote)
     answerSocket(socket, refusal, lingerMs)
     const { status, code, route = 'malformed' } = refusal
     metrics.startRequest()
@@ -101,6 +121,7 @@ export function guardWire(
     accessLog.request({ method, route, status, code, reason, address }, route === 'tls' ? 'debug' : 'info')
   }
 
+  limitConnections(server, maxConnections, (socket) => refuse(socket, 'other', tooMany, undefined))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (isGone(error, socket)) {
       socket.destroy()

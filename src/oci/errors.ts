@@ -31,9 +31,12 @@ export const errorTable = {
   STORAGE_FULL: { status: 507, meaning: 'The store has no room; reads and deletes go on (ecosystem).' },
   TAG_INVALID: { status: 400, meaning: 'The tag is malformed.' },
   TOO_LARGE: { status: 413, meaning: 'The content is larger than the limit (ecosystem).' },
-  TOOMANYREQUESTS: { status: 429, meaning: 'Too many requests; try again after `Retry-After`.' },
+  TOOMANYREQUESTS: { status: 429, meaning: 'Too many requests or uploads; try again after `Retry-After`.' },
   UNAUTHORIZED: { status: 401, meaning: 'Credentials are needed, or are wrong.' },
-  UNAVAILABLE: { status: 503, meaning: 'The store did not answer; try again after `Retry-After` (ecosystem).' },
+  UNAVAILABLE: {
+    status: 503,
+    meaning: 'The store did not answer, or there are too many connections; try again after `Retry-After` (ecosystem).',
+  },
   UNKNOWN: { status: 500, meaning: 'The server failed; the request id leads to its log (ecosystem).' },
   UNSUPPORTED: {
     status: 405,

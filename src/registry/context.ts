@@ -18,6 +18,10 @@ export interface RegistryLimits {
   readonly maxManifestDepth: number
   /** Descriptors of one manifest. */
   readonly maxManifestReferences: number
+  /** Upload sessions that one process keeps open. */
+  readonly maxOpenUploads: number
+  /** Bytes of one blob. */
+  readonly maxBlobBytes: number
   /** Uploads whose running hash is kept between two chunks. */
   readonly maxRunningHashes: number
   /** Driver calls that one request has under way at once. */

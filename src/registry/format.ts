@@ -27,7 +27,8 @@ export async function openFormat(driver: Driver, where: string, cancel: Cancel =
   if (marker === undefined) {
     const { entries } = await driver.list('', { ...cancel, limit: 1 })
     const [found] = entries
-    if (found !== undefined) {
+    // Another process may have begun with this store since we looked.
+    if (found !== undefined && (await driver.read(formatKey, cancel)) === undefined) {
       throw new FormatError(
         `${where} is not empty and is not Berth's (it holds ${found.key}): give Berth a place of its own`,
       )

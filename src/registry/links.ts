@@ -93,9 +93,9 @@ export async function judgeLink(
   if (intent === 'renew' && seen.bytes && seen.marks === 'none' && seen.now - renewed >= context.limits.leaseMs / 2) {
     const key = renewalKey(link.id, link.repository)
     await context.driver.write(key, Buffer.alloc(0), cancel)
-    context.count?.('lease renewed')
     seen = await look()
     if (!seen.bytes) await context.driver.remove(key, cancel)
+    context.count?.('lease renewed')
   }
   if (!seen.bytes || seen.marks === 'old') return 'lost'
   return seen.marks === 'none' ? 'sound' : 'contested'

@@ -23,9 +23,14 @@ export function checkOrder({ limits }: Context, upload: Upload, { range, length 
   if (range !== undefined && length !== undefined && range.end - range.start !== length) {
     throw sizeInvalid(range.end - range.start, length)
   }
+  if (upload.size + (length ?? 0) > limits.maxBlobBytes) throw tooLarge(limits.maxBlobBytes)
   if (upload.chunks >= limits.maxUploadChunks) {
     throw new OciError('TOO_LARGE', `an upload takes at most ${limits.maxUploadChunks} chunks; send larger ones`)
   }
+}
+
+function tooLarge(maxBlobBytes: number): OciError {
+  return new OciError('TOO_LARGE', `a blob has at most ${maxBlobBytes} bytes`, { detail: { maxBytes: maxBlobBytes } })
 }
 
 function sizeInvalid(announced: number, came: number): OciError {
@@ -43,7 +48,7 @@ export function checkLength({ range }: Chunk, received: Received): void {
  * reported: the sender may be gone, what came may still be kept.
  */
 export async function receive(
-  { driver, createId }: Context,
+  { driver, createId, limits }: Context,
   upload: Upload,
   body: BodySource,
   hasher: Hash | undefined,
@@ -58,6 +63,8 @@ export async function receive(
       if ('error' in next) return { key, size, writer, broken: next }
       if (next.done === true) return { key, size, writer, broken: undefined }
       if (next.value.length === 0) continue
+      // A body that says its length was refused before.
+      if (upload.size + size + next.value.length > limits.maxBlobBytes) throw tooLarge(limits.maxBlobBytes)
       writer ??= await driver.writeStream(key)
       hasher?.update(next.value)
       size += next.value.length

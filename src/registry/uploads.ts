@@ -9,6 +9,7 @@ import { checkLength, checkOrder, digestSoFar, receive } from './receive.ts'
 import { type BlobInfo, type Chunk, OutOfOrderError, type Uploads, type UploadStatus } from './registry.ts'
 import { createRunningHashes, type RunningHashes } from './running-hashes.ts'
 import { readSegments } from './segments.ts'
+import { createOpenUploads } from './open-uploads.ts'
 import {
   claim,
   endSession,
@@ -135,6 +136,7 @@ async function closeAsItIs(
 /** The uploads of the local registry. */
 export function createUploads(context: Context): Uploads {
   const hashes = createRunningHashes(context.limits.maxRunningHashes)
+  const sessions = createOpenUploads(context)
 
   async function close(upload: Upload, digest: Digest, chunk: Chunk | undefined, cancel: Cancel): Promise<BlobInfo> {
     const isEmpty = chunk === undefined || (chunk.length === 0 && chunk.range === undefined)
@@ -142,13 +144,14 @@ export function createUploads(context: Context): Uploads {
       ? await closeAsItIs(context, hashes, upload, digest, cancel)
       : await closeWithChunk(context, hashes, upload, digest, chunk, cancel)
     hashes.drop(upload.id)
+    sessions.ended(upload.id)
     context.count?.('upload closed')
     return blob
   }
 
   return {
     async start(repository, session, cancel = {}) {
-      const { id } = await openSession(context, repository, session, cancel)
+      const { id } = await sessions.open(() => openSession(context, repository, session, cancel))
       context.count?.('upload started')
       return { id, offset: 0 }
     },
@@ -169,6 +172,7 @@ export function createUploads(context: Context): Uploads {
       await loadUpload(context, repository, id, cancel)
       await endSession(context, id, cancel)
       hashes.drop(id)
+      sessions.ended(id)
       context.count?.('upload cancelled')
     },
 

@@ -51,7 +51,7 @@ export function meterDriver(driver: Driver, meter: Meter, elapsedMs: () => numbe
   }
 
   return {
-    promotion: driver.promotion,
+    ...driver,
     read: (key, options) => end('read', elapsedMs(), driver.read(key, options), isThere),
     stat: (key, options) => end('stat', elapsedMs(), driver.stat(key, options), isThere),
     open: (key, range, options) => end('open', elapsedMs(), driver.open(key, range, options), isThere),
@@ -63,6 +63,5 @@ export function meterDriver(driver: Driver, meter: Meter, elapsedMs: () => numbe
     remove: (key, options) => end('remove', elapsedMs(), driver.remove(key, options), removed),
     list: (prefix, options) => end('list', elapsedMs(), driver.list(prefix, options), isDone),
     tidy: (options) => end('tidy', elapsedMs(), driver.tidy(options), isDone),
-    close: () => driver.close(),
   }
 }

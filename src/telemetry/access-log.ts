@@ -24,7 +24,7 @@ export const requestLineFields: Readonly<Record<keyof RequestLine, string>> = {
     'the name of the request: `X-Request-Id` of the answer, and of the request when it brought one that is sane',
   method: 'the method; `other` where there was none that could be read',
   route:
-    'the id of the endpoint ([http-api.md](http-api.md)); `unmatched`: no endpoint; `malformed`: not HTTP; `tls`: a TLS client at this plain port',
+    'the id of the endpoint ([http-api.md](http-api.md)); `unmatched`: no endpoint; `limited`: more requests than its address may send; `malformed`: not HTTP; `tls`: a TLS client at this plain port; `refused`: a connection too many',
   repository: 'the repository, once its name was parsed',
   status: 'the status that was sent; 499: the client left before',
   code: 'the code of the error that was answered',
@@ -33,7 +33,7 @@ export const requestLineFields: Readonly<Record<keyof RequestLine, string>> = {
   bytesIn: 'bytes of the body that were received',
   bytesOut: 'bytes of the body that were handed to the socket',
   durationMs: 'from the headers of the request to the end of the answer, in ms',
-  address: 'who asked: the other end of the connection',
+  address: 'who asked: the other end of the connection, or the client that a proxy of `limits.trustedProxies` names',
   userAgent: '`User-Agent`, its first 300 characters',
 }
 

@@ -19,6 +19,9 @@ export interface RequestSample {
 export interface HttpMetrics {
   /** Counts a request that begins; `recordRequest` must follow. */
   startRequest(): void
+  /** Counts a request body that begins to arrive; `endBody` must follow. */
+  startBody(): void
+  endBody(): void
   /** Counts a request that ended, however it ended. */
   recordRequest(sample: RequestSample): void
 }
@@ -89,6 +92,7 @@ function createSeries(registers: Registry[]) {
 
 export function createHttpMetrics(registers: Registry[]): HttpMetrics {
   let running = 0
+  let bodies = 0
   void new Gauge({
     name: 'berth_http_requests_in_flight',
     help: 'Requests that have begun and not ended.',
@@ -97,9 +101,19 @@ export function createHttpMetrics(registers: Registry[]): HttpMetrics {
       this.set(running)
     },
   })
+  void new Gauge({
+    name: 'berth_http_bodies_in_flight',
+    help: 'Request bodies that are arriving: what `limits.maxUploads` limits.',
+    registers,
+    collect() {
+      this.set(bodies)
+    },
+  })
   const findSeries = createSeries(registers)
   return {
     startRequest: () => void running++,
+    startBody: () => void bodies++,
+    endBody: () => void bodies--,
     recordRequest: ({ route, method, status, durationSeconds, requestBytes, responseBytes }) => {
       const series = findSeries(route, method, status)
       running--

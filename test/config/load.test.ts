@@ -137,7 +137,7 @@ const bad: readonly [what: string, text: string, environment: Record<string, str
     'a list as the file',
     '- http',
     {},
-    /the file must be a section of options: http, workers, pulse, log, storage, registry, sweep, retention, scrub$/,
+    /the file must be a section of options: http, workers, limits, pulse, log, storage, registry, sweep, retention, scrub$/,
   ],
   [
     'a word that is not offered',

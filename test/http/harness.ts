@@ -74,6 +74,13 @@ export const testLimits: Limits = {
   headersTimeoutMs: 2000,
   keepAliveTimeoutMs: 5000,
   maxHeaderBytes: 64 * 1024,
+  maxConnections: 1000,
+  maxUploads: 100,
+  manifestBytes: 64 * 1024 * 1024,
+  requestsPerSecond: 0,
+  requestBurst: 10,
+  maxAddresses: 100,
+  trustedProxies: [],
 }
 
 const registryLimits: Context['limits'] = {
@@ -81,6 +88,8 @@ const registryLimits: Context['limits'] = {
   freshMarkMs: 60_000,
   markWaitMs: 50,
   pushIdleMs: 60 * 60 * 1000,
+  maxOpenUploads: 10_000,
+  maxBlobBytes: 1024 ** 4,
   maxUploadChunks: 1000,
   maxManifestDepth: 64,
   maxManifestReferences: 10_000,
@@ -191,7 +200,12 @@ export async function startRegistry(
       authoriser: allowAll(),
       log: { error: (message, fields) => void faults.push({ message, ...fields }) },
       accessLog: { request: (line, level = 'info') => void log.push({ level, ...line }) },
-      metrics: { startRequest: () => undefined, recordRequest: (sample) => void samples.push(sample) },
+      metrics: {
+        startRequest: () => undefined,
+        startBody: () => undefined,
+        endBody: () => undefined,
+        recordRequest: (sample) => void samples.push(sample),
+      },
       createId: randomUUID,
       monotonicMs: () => performance.now(),
       limits: { ...testLimits, ...limits },

@@ -17,6 +17,8 @@ export const limits: RegistryLimits = {
   freshMarkMs: 60_000,
   markWaitMs: 2_000,
   pushIdleMs: hour,
+  maxOpenUploads: 1000,
+  maxBlobBytes: 1024 ** 3,
   maxUploadChunks: 50,
   maxManifestDepth: 64,
   maxManifestReferences: 1_000,

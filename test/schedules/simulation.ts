@@ -27,6 +27,8 @@ const limits = {
   freshMarkMs: minute,
   markWaitMs: 60,
   pushIdleMs: 60 * minute,
+  maxOpenUploads: 1000,
+  maxBlobBytes: 1024 ** 3,
   maxUploadChunks: 100,
   maxManifestDepth: 64,
   maxManifestReferences: 1000,
