@@ -100,12 +100,15 @@ async function push(registry: Registry, tag: string): Promise<{ digest: Digest; 
   }
 }
 
+/** How often each client pushes at most: a copy is tried again while files vanish, and would never end when the store grew faster than it. */
+const maxSteps = 200
+
 /** Clients and a sweep until the signal. `deleted` gets the digests of the manifests that are deleted. */
 async function disturb(store: SweepDependencies, deleted: Set<Digest>, signal: AbortSignal): Promise<void> {
   const registry = createLocalRegistry(store)
   const sweep = createSweep(store)
   const until = async (step: (n: number) => Promise<unknown>): Promise<void> => {
-    for (let n = 0; !signal.aborted; n++) await step(n)
+    for (let n = 0; !signal.aborted && n < maxSteps; n++) await step(n)
   }
   await Promise.all([
     until((n) => push(registry, `new-${n}`)),
