@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { openFormat } from '../registry/format.ts'
-import { formatKey, keySpace } from '../registry/layout.ts'
+import { formatKey, keySpace, scratchPrefix } from '../registry/layout.ts'
 import { checkDriver } from '../storage/check.ts'
 import { type Cancel, type Driver, StorageError } from '../storage/driver.ts'
 import { openDriver, type StoreOptions } from '../storage/open.ts'
@@ -54,7 +54,7 @@ function toStoreOptions({ kind, filesystem, memory }: Config['storage']): StoreO
 /** A store that takes no writes now is opened all the same: reads go on, and on a full disk so do deletes, which are the way out. */
 async function checkPromises(driver: Driver, log: Logger): Promise<void> {
   try {
-    await checkDriver(driver, { keySpace, scratchPrefix: 'scratch/', createId: randomUUID })
+    await checkDriver(driver, { keySpace, scratchPrefix, createId: randomUUID })
   } catch (error) {
     if (!(error instanceof StorageError) || error.reason === 'unavailable') throw error
     log.warn('the store takes no writes now; reads go on', { reason: error.reason, error })

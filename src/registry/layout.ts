@@ -292,8 +292,8 @@ export function manifestMarksStart(repository: RepositoryName, digest: Digest, i
 }
 
 // ---- the rest
-
 export const garbagePrefix = 'garbage/'
+export const scratchPrefix = 'scratch/'
 
 export function garbageKey(random: string): string {
   return `garbage/${random}`

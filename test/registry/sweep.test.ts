@@ -235,6 +235,15 @@ describe('a sweep', () => {
     assert.deepEqual({ blobs: real.blobs, freedBytes: real.freedBytes }, { blobs: 2, freedBytes: 11 })
   })
 
+  it('removes what a start-up check left that was killed, and not what one is at', async () => {
+    const world = createWorld()
+    await world.driver.write('scratch/killed', Buffer.from('x'))
+    world.clock.now += 2 * hour
+    await world.driver.write('scratch/running', Buffer.from('x'))
+    await sweepOf(world).run('sweep')
+    assert.deepEqual(await world.keys('scratch/'), ['scratch/running'])
+  })
+
   it('stops when it is told to, and the next one goes on', async () => {
     const world = createWorld()
     for (let i = 0; i < 10; i++) await pushBlob(world.registry, repo, `blob ${i}`)

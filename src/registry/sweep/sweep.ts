@@ -5,7 +5,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Cancel } from '../../storage/driver.ts'
+import { listPages } from '../../storage/list-all.ts'
 import type { Context } from '../context.ts'
+import { scratchPrefix } from '../layout.ts'
 import { createCounts, type SweepContext, type SweepCounts, type SweepLimits } from './context.ts'
 import { workThroughGarbage } from './entries.ts'
 import { takeBackPushes } from './pushes.ts'
@@ -27,6 +29,19 @@ const maxRememberedDigests = 500_000
 
 /** Uploads and pushes of which this process remembers since when they are settled. */
 const maxSeen = 100_000
+
+/** Removes what start-up checks left whose process was killed. */
+async function tidyScratch({ driver, limits }: SweepContext, cancel: Cancel): Promise<number> {
+  let removed = 0
+  for await (const page of listPages(driver, scratchPrefix, { ...cancel, times: true })) {
+    for (const { key, modified = 0 } of page.entries) {
+      if ((page.now ?? 0) - modified < limits.pushIdleMs) continue
+      await driver.remove(key, { ...cancel, durable: false })
+      removed++
+    }
+  }
+  return removed
+}
 
 /** A sweep of the local registry; keep it between runs, it remembers what never changes. */
 export function createSweep(dependencies: SweepDependencies): Sweep {
@@ -50,7 +65,7 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
       report('uploads', 0)
       await endIdleUploads(sweep, cancel)
       report('leftovers', 0)
-      if (mode === 'sweep') counts.leftovers = await sweep.driver.tidy(cancel)
+      if (mode === 'sweep') counts.leftovers = (await tidyScratch(sweep, cancel)) + (await sweep.driver.tidy(cancel))
       return counts
     },
   }
