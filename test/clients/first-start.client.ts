@@ -32,11 +32,12 @@ describe('a first start', () => {
     // `script` gives the command a terminal.
     const daemon = startDaemon('script', ['--quiet', '--return', '--command', command, '/dev/null'], settings())
     try {
+      // The first worker answers before the last one is up, and only then is it said.
+      const expected = ['http://127.0.0.1:5000', join(folder, 'data'), 'docker push 127.0.0.1:5000/']
+      await waitUntilReady(expected.join(', '), daemon, async () =>
+        expected.every((text) => daemon.output().includes(text)),
+      )
       await untilItAnswers(daemon)
-      const text = daemon.output()
-      for (const expected of ['http://127.0.0.1:5000', join(folder, 'data'), 'docker push 127.0.0.1:5000/']) {
-        assert.ok(text.includes(expected), `${expected} in ${text}`)
-      }
     } finally {
       await daemon.stop()
     }
