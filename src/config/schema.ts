@@ -89,7 +89,7 @@ const storage = section('Where everything is kept.', {
     bufferBytes: size({
       min: '4MiB',
       max: '4GiB',
-      default: '64MiB',
+      default: '32MiB',
       reason:
         'Memory for transfers, in each process: two buffers of 1 MiB for each while that fits, else of 256 KiB, at last of 64 KiB.',
     }),

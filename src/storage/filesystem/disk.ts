@@ -55,7 +55,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     now: options.now,
     elapsed: options.elapsed ?? (() => performance.now()),
     maxValueBytes: options.maxValueBytes ?? 16 * mebibyte,
-    buffers: createTransferBuffers(options.bufferBytes ?? 64 * mebibyte),
+    buffers: createTransferBuffers(options.bufferBytes ?? 32 * mebibyte),
     ballastBytes: options.ballastBytes ?? 16 * mebibyte,
     temporaryAgeMs: options.temporaryAgeMs ?? hourMs,
     syncDirectory: createSharedSync(calls),

@@ -39,7 +39,7 @@ export interface FilesystemOptions {
   readonly elapsed?: () => number
   /** The largest value that `read` takes. Default 16 MiB. */
   readonly maxValueBytes?: number
-  /** What the buffers of all transfers may take together. Default 64 MiB. */
+  /** What the buffers of all transfers may take together. Default 32 MiB. */
   readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
