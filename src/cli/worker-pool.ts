@@ -64,7 +64,10 @@ export function createWorkerPool(options: PoolOptions): Answering {
   return {
     listen: async () => {
       const [port = 0] = await Promise.all(first.map((worker) => listenFirst(worker, texts)))
-      for (const worker of first) void keepReplaced(worker)
+      for (const worker of first) {
+        log.debug('a worker listens', { worker: worker.pid })
+        void keepReplaced(worker)
+      }
       return port
     },
     count: crew.countListening,
