@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The process: hands its arguments, environment and signals to the command line. The only place that touches them, or ends the process. */
 import { fork } from 'node:child_process'
-import cluster from 'node:cluster'
 import { availableParallelism, setPriority } from 'node:os'
+import { createWorkerStarter, describeEnd } from './cli/cluster.ts'
 import { runCommandLine } from './cli/command-line.ts'
-import type { Child, Surroundings } from './cli/command.ts'
+import type { Surroundings } from './cli/command.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
@@ -40,49 +40,6 @@ const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
     if (signal.aborted) stop()
   })
 
-const describeEnd = (code: number | null, killer: string | null): string =>
-  killer === null ? `exit code ${code}` : `killed by ${killer}`
-
-/**
- * What a worker holds is its buffers, and what it has dropped and not yet given back. Measured with 64 uploads and 64 downloads at once, two
- * workers: 550 MiB in all without these, with a budget of 16 MiB for buffers or of 64; 400 MiB with them and 32 (`npm run bench:crowd`).
- */
-const thrift = {
-  /** MiB: dropped chunks of sockets go when the young objects are looked through, so that is done more often. */
-  execArgv: ['--max-semi-space-size=4'],
-  /** Bytes: glibc gives a larger buffer back to the system when it is freed, and does not learn to keep it. Others ignore this. mallopt(3). */
-  env: { MALLOC_MMAP_THRESHOLD_: '131072' },
-} as const
-
-const startWorker: Surroundings['startWorker'] = (args, onMessage) => {
-  cluster.setupPrimary({
-    exec: program,
-    args: [...args],
-    execArgv: [...process.execArgv, ...thrift.execArgv],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    // JSON has no NaN, which is what an average of nothing is.
-    serialization: 'advanced',
-  })
-  const worker = cluster.fork(thrift.env)
-  worker.on('message', onMessage)
-  const ended = Promise.withResolvers<Awaited<Child['ended']>>()
-  // What it said last may arrive after its exit, but before the channel ends.
-  const silent = new Promise<void>((resolve) => {
-    worker.once('disconnect', resolve)
-  })
-  worker.once('exit', (code, killer: string | null) => {
-    void silent.then(() => ended.resolve({ reason: describeEnd(code, killer), wasKilled: killer !== null }))
-  })
-  worker.once('error', (error) => ended.resolve({ reason: error.message, wasKilled: false }))
-  return {
-    pid: worker.process.pid ?? 0,
-    // It may have ended a moment ago, which `ended` says.
-    tell: (message) => void worker.send(message, () => undefined),
-    ended: ended.promise,
-    kill: () => void worker.process.kill('SIGKILL'),
-  }
-}
-
 const exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   out: (text) => process.stdout.write(text),
@@ -96,7 +53,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   },
   runBeside,
   processors: availableParallelism(),
-  startWorker,
+  startWorker: createWorkerStarter(program),
   onUncaught: (listener) => {
     // Of rejections that nobody handled, too.
     process.on('uncaughtException', listener)
