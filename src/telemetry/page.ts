@@ -10,6 +10,7 @@ export const logMessages: Readonly<Record<string, string>> = {
   'Berth stops: no new connections, running requests may end': 'The first signal to stop came; they have `limitMs`.',
   'requests that were still running were cut': 'They took longer than `http.stopTimeout`, or a second signal came.',
   'a worker ended; it is replaced': '`cause` and `reason` say why; requests that it answered are broken off.',
+  'a worker listens': 'One of the first; `worker` is its process. At level `debug`.',
   'a worker took the place': 'Its replacement listens.',
   'an error that nobody caught; this is a bug, please report it':
     'The process ends when its requests have, or soon, and is replaced.',
