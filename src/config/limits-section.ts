@@ -9,7 +9,7 @@ export const limits = section(
       min: 10,
       max: 1_000_000,
       default: 4096,
-      reason: 'Connections, idle or busy; the next gets 503. Each takes an open file and some 20 KiB.',
+      reason: 'Connections, idle or busy; the next gets 503. Each takes an open file and some 30 KiB.',
     }),
     maxUploads: number({
       min: 1,
@@ -42,7 +42,7 @@ export const limits = section(
       max: 10_000_000,
       default: 100_000,
       reason:
-        'Addresses that are remembered for that, some 200 bytes each; the one that was away longest is forgotten.',
+        'Addresses that are remembered for that, some 150 bytes each; the one that was away longest is forgotten.',
     }),
     trustedProxies: networks({
       reason:
