@@ -1,5 +1,6 @@
 /** Puts the registry behind HTTP: everything injected, nothing read from outside. It never listens, so tests use it as it is. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import Koa from 'koa'
 import { type AdmissionLimits, type BodyMetrics, createAdmission } from './http/admission.ts'
 import { createClientAddress, type ProxyNetwork } from './http/client-address.ts'
@@ -41,6 +42,9 @@ export interface App extends Server {
   readonly settled: () => Promise<void>
   /** From now on every answer asks its client to leave (`Connection: close`), also those that are under way and have not begun. RFC 9112 §9.6. */
   readonly askToLeave: () => void
+  readonly hasConnections: () => boolean
+  /** Closes connections on which nothing ever came. */
+  readonly closeSilentConnections: () => void
 }
 
 function createListener(dependencies: AppDependencies, inFlight: InFlight, running: Running): Listener {
@@ -89,5 +93,19 @@ export function createApp(dependencies: AppDependencies): App {
       response.shouldKeepAlive = false
     })
   }
-  return Object.assign(server, { settled, askToLeave })
+  return Object.assign(server, { settled, askToLeave, ...watchConnections(server) })
+}
+
+function watchConnections(server: Server): Pick<App, 'hasConnections' | 'closeSilentConnections'> {
+  const connections = new Set<Socket>()
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  return {
+    hasConnections: () => [...connections].some((socket) => !socket.destroyed),
+    closeSilentConnections: () => {
+      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+    },
+  }
 }

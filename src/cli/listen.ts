@@ -1,6 +1,7 @@
 /** Starts and stops listening servers: what can go wrong is one sentence, and stopping never takes longer than it may. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import type { App } from '../app.ts'
 import { CommandError } from './command.ts'
 
 export interface ListenAt {
@@ -46,23 +47,28 @@ export function formatHost(address: string): string {
 /** Whether all requests ended by themselves. */
 export type Drained = 'finished' | 'cut'
 
+/** How long a client that has connected may take to begin its first request once no new ones are wanted, in ms. */
+const silentMs = 1000
+
 /**
  * Stops: no new connections, idle ones closed, running requests may go on for `limitMs` or until `hurry` is aborted, then their
  * connections are cut. Resolves with whether all of them ended by themselves.
  */
 export async function stopListening(
-  server: Server,
+  app: App,
   { limitMs, hurry }: { readonly limitMs: number; readonly hurry: AbortSignal },
 ): Promise<Drained> {
   let outcome: Drained = 'finished'
   const cut = (): void => {
-    outcome = 'cut'
-    server.closeAllConnections()
+    if (app.hasConnections()) outcome = 'cut'
+    app.closeAllConnections()
   }
-  const closed = once(server, 'close')
-  server.close()
+  const closed = once(app, 'close')
+  app.close()
   // A connection that was busy at the close may turn idle later and would be kept for the next request.
-  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  const idle = setInterval(() => app.closeIdleConnections(), 50)
+  // Node takes one that was never used for a request that is about to come.
+  const silent = setTimeout(() => app.closeSilentConnections(), silentMs)
   const limit = setTimeout(cut, limitMs)
   hurry.addEventListener('abort', cut)
   if (hurry.aborted) cut()
@@ -71,6 +77,7 @@ export async function stopListening(
     return outcome
   } finally {
     clearInterval(idle)
+    clearTimeout(silent)
     clearTimeout(limit)
     hurry.removeEventListener('abort', cut)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -86,6 +86,19 @@ test('a request that runs may end after the signal; meanwhile it is not ready', 
   assert.equal(response.statusCode, 202)
   response.resume()
   assert.equal(await berth.done, 0)
+})
+
+test('a connection on which nothing ever came does not keep it, and is no request that was cut', async (t) => {
+  const berth = await serve(t, { BERTH_HTTP_STOP_TIMEOUT: '1h' })
+  const silent = connect(berth.port, '127.0.0.1')
+  await once(silent, 'connect')
+  // It has been accepted when one that came later was answered.
+  assert.equal(await statusOf(berth.port, '/v2/'), 200)
+  berth.stop()
+  silent.resume()
+  await once(silent, 'close')
+  assert.equal(await berth.done, 0)
+  assert.doesNotMatch(berth.out(), /were cut/)
 })
 
 test('a request that runs too long is cut, and the log says so', async (t) => {

@@ -119,6 +119,7 @@ test('SIGTERM to all of its processes: a running request ends, clients are asked
   const hurrying = setInterval(() => server.kill('SIGTERM'), 100)
   t.after(() => clearInterval(hurrying))
   assert.equal(await server.ended, 0)
+  assert.doesNotMatch(server.output(), /were cut/)
 })
 
 test('without its server no worker goes on', async (t) => {
