@@ -1,7 +1,7 @@
 /** Disks that are full, read-only or failing, under a server: CI runs it (`node --test test/faults/full-disk.proof.ts`), because it needs root and strace. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -25,6 +25,12 @@ const env = {
 function codeOf({ body }: Outcome): string | undefined {
   const schema = v.object({ errors: v.array(v.object({ code: v.string(), message: v.string() })) })
   return v.parse(schema, JSON.parse(body)).errors[0]?.code
+}
+
+/** The workers that a server runs: strace follows only those that start after it. */
+async function childrenOf(pid: number): Promise<string[]> {
+  const pids = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return pids.split(' ').filter((child) => child !== '')
 }
 
 /** Asks again until an answer is as wished; for states that come by themselves. */
@@ -147,7 +153,7 @@ describe('a server on a disk that fails', { skip: reasonToSkipDisks() }, () => {
     const strace = startDaemon('strace', [
       '-fqq',
       `--output=${join(scratch, 'trace')}`,
-      `--attach=${berth.pid}`,
+      ...[berth.pid, ...(await childrenOf(berth.pid))].map((pid) => `--attach=${pid}`),
       `--trace=${calls}`,
       `--inject=${calls}:error=EIO`,
     ])
