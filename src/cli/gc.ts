@@ -11,7 +11,7 @@ const phases: Readonly<Record<SweepPhase, string>> = {
   leftovers: 'leftovers of processes that were killed',
 }
 
-const rows: readonly (readonly [keyof SweepCounts, string])[] = [
+const rows: readonly (readonly [Exclude<keyof SweepCounts, 'failure'>, string])[] = [
   ['blobs', 'blobs'],
   ['freedBytes', 'bytes freed'],
   ['uploads', 'uploads ended'],
@@ -22,6 +22,7 @@ const rows: readonly (readonly [keyof SweepCounts, string])[] = [
   ['leftovers', 'temporary files'],
   ['waiting', 'looked at, and not due yet'],
   ['unreadable', 'records that cannot be read: run berth scrub'],
+  ['failed', 'works that the store failed, left for the next run'],
 ]
 
 /** The counts of a run, one a line. */
@@ -29,7 +30,8 @@ export function renderCounts(counts: SweepCounts, mode: 'sweep' | 'look'): strin
   const title = mode === 'look' ? 'A sweep would remove:' : 'Removed:'
   const width = Math.max(...rows.map(([name]) => counts[name].toLocaleString('en').length))
   const lines = rows.map(([name, words]) => `  ${counts[name].toLocaleString('en').padStart(width)}  ${words}`)
-  return `${[title, ...lines].join('\n')}\n`
+  const failure = counts.failure === undefined ? [] : [`The store failed first with: ${counts.failure}`]
+  return `${[title, ...lines, ...failure].join('\n')}\n`
 }
 
 export const gc: Command = {

@@ -18,7 +18,12 @@ export function renderRetention(counts: RetentionCounts, mode: 'remove' | 'look'
   const waiting = counts.waiting === 0 ? '' : `; ${number(counts.waiting, 'untagged manifest')} not yet`
   const unreadable =
     counts.unreadable === 0 ? '' : `${number(counts.unreadable, 'record')} cannot be read: run berth scrub.\n`
-  return `${title} ${number(counts.tags, 'tag')} and ${number(counts.manifests, 'manifest')}${waiting}.\n${unreadable}`
+  const failed =
+    counts.failure === undefined
+      ? ''
+      : `The store failed ${number(counts.failed, 'time')}, left for the next run; first with: ${counts.failure}\n`
+  const removed = `${title} ${number(counts.tags, 'tag')} and ${number(counts.manifests, 'manifest')}${waiting}.\n`
+  return removed + unreadable + failed
 }
 
 export const retentionCommand: Command = {

@@ -211,7 +211,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
     min: 1,
     max: 10_000,
     default: 1000,
-    reason: 'How many blobs are looked at together, at 1 kB each: a repository is read once for all of them.',
+    reason: 'How many blobs and manifests are looked at together: a repository is read once for all of them.',
   }),
 })
 

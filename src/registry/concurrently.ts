@@ -1,5 +1,10 @@
 /** Runs independent calls side by side, so many at once. */
 
+/** Parts of a list, in order. */
+export function* slicesOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+}
+
 /** Maps in order, with at most `limit` calls under way; the first failure stops further calls from starting, and is thrown when all that run have ended. */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],

@@ -62,7 +62,7 @@ function namedByIndex({ limits }: Context, { digest, state }: NamingIndex): OciE
   const message =
     state === 'there'
       ? `the index ${digest} names this manifest; delete the index first`
-      : `the index ${digest} names this manifest and is being pushed; try again when that push has ended: one that was broken off is forgotten after ${describeSetting(limits.pushIdleMs)}`
+      : `the index ${digest} names this manifest and is being pushed; try again when that push has ended: the sweep forgets one that was broken off after ${describeSetting(limits.pushIdleMs)}`
   return new OciError('UNSUPPORTED', message, { detail: { index: digest }, headers: { Allow: 'GET, HEAD, PUT' } })
 }
 

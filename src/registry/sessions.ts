@@ -8,7 +8,14 @@ import { mapConcurrently } from './concurrently.ts'
 import type { Context } from './context.ts'
 import { noteGarbage } from './garbage.ts'
 import { claimKey, parseClaimKey, sessionKey, uploadPrefix } from './layout.ts'
-import { type ClaimRecord, decodeClaim, decodeSession, encodeRecord, type Segment } from './records.ts'
+import {
+  type ClaimRecord,
+  decodeClaim,
+  DamagedRecordError,
+  decodeSession,
+  encodeRecord,
+  type Segment,
+} from './records.ts'
 
 /** An open upload: what its last claim says, or its session when there is none. */
 export interface Upload extends Omit<ClaimRecord, 'segment'> {
@@ -27,6 +34,16 @@ export function uploadUnknown(id: string): OciError {
       detail: { id: id.slice(0, 100) },
     },
   )
+}
+
+/** These records are written without a sync: what power loss has torn is an upload that has ended, and its client begins anew. */
+function decodeOrEnd<T>(id: string, decode: () => T): T {
+  try {
+    return decode()
+  } catch (error) {
+    if (error instanceof DamagedRecordError) throw uploadUnknown(id)
+    throw error
+  }
 }
 
 /** Opens a session under a new id, which also names the bytes and is never used again. */
@@ -61,11 +78,11 @@ export async function loadUpload(
   const stored = await driver.read(lastClaim ?? sessionKey(id), cancel)
   if (stored === undefined) throw uploadUnknown(id)
   if (lastClaim === undefined) {
-    const session = decodeSession(stored.bytes)
+    const session = decodeOrEnd(id, () => decodeSession(stored.bytes))
     if (session.repository !== repository) throw uploadUnknown(id)
     return { id, repository, algorithm: session.algorithm, chunks: 0, size: 0 }
   }
-  const { segment, ...claimed } = decodeClaim(stored.bytes)
+  const { segment, ...claimed } = decodeOrEnd(id, () => decodeClaim(stored.bytes))
   if (claimed.repository !== repository) throw uploadUnknown(id)
   return { ...claimed, id, last: segment }
 }
@@ -110,10 +127,11 @@ export async function readUploadSegments(
     const stored = await driver.read(key, cancel)
     // Claims stay until the upload has ended.
     if (stored === undefined) throw uploadUnknown(id)
-    return decodeClaim(stored.bytes).segment
+    return decodeOrEnd(id, () => decodeClaim(stored.bytes)).segment
   })
   const sum = segments.reduce((bytes, each) => bytes + each.size, 0)
-  if (sum !== size) throw new Error(`the claims of the upload ${id} add up to ${sum} bytes, not ${size}`)
+  // Power loss may take a claim and leave a later one: the bytes of the upload are not told any more, and the client begins anew.
+  if (sum !== size) throw uploadUnknown(id)
   return segments
 }
 

@@ -45,6 +45,11 @@ export function createSweepMetrics(registers: Registry[]): (sample: RunSample) =
     help: 'Records that the last run could not read and left to the scrub.',
     registers,
   })
+  const failed = new Gauge({
+    name: 'berth_sweep_failed',
+    help: 'Works of the last run that the store failed; the next run tries them again.',
+    registers,
+  })
   return (sample) => {
     runs.inc({ outcome: sample.outcome })
     seconds.inc(sample.seconds)
@@ -54,6 +59,7 @@ export function createSweepMetrics(registers: Registry[]): (sample: RunSample) =
       if (name === 'freedBytes') freed.inc(count)
       else if (name === 'waiting') waiting.set(count)
       else if (name === 'unreadable') unreadable.set(count)
+      else if (name === 'failed') failed.set(count)
       else removed.inc({ kind: name }, count)
     }
   }
@@ -116,6 +122,11 @@ export function createRetentionMetrics(registers: Registry[]): (sample: RunSampl
     help: 'Records that the last run could not read and left to the scrub.',
     registers,
   })
+  const failed = new Gauge({
+    name: 'berth_retention_failed',
+    help: 'Works of the last run that the store failed; the next run tries them again.',
+    registers,
+  })
   return (sample) => {
     runs.inc({ outcome: sample.outcome })
     seconds.inc(sample.seconds)
@@ -124,6 +135,7 @@ export function createRetentionMetrics(registers: Registry[]): (sample: RunSampl
       if (typeof count !== 'number') continue
       if (name === 'waiting') waiting.set(count)
       else if (name === 'unreadable') unreadable.set(count)
+      else if (name === 'failed') failed.set(count)
       else if (name === 'tags' || name === 'manifests') removed.inc({ kind: name }, count)
     }
   }

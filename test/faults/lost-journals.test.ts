@@ -1,9 +1,11 @@
 /** Journals are not synced: after power loss they may be there and empty. A sweep goes on past them, and takes nothing that is needed. */
 import assert from 'node:assert/strict'
 import { after, before as beforeAll, describe as suite, it } from 'node:test'
-import { chunkOf, hour, imageOf, pushManifest, repo, sha256 } from '../registry/harness.ts'
-import { claimKey, parseClaimKey, segmentKey } from '../../src/registry/layout.ts'
+import { parseReference } from '../../src/oci/name.ts'
+import { chunkOf, hour, imageOf, pushBlob, pushManifest, repo, sha256 } from '../registry/harness.ts'
+import { claimKey, linkedAsKey, parseClaimKey, segmentKey, sessionKey } from '../../src/registry/layout.ts'
 import { encodeRecord } from '../../src/registry/records.ts'
+import type { Driver } from '../../src/storage/driver.ts'
 import { listAll } from '../../src/storage/list-all.ts'
 import { createFaultyDriver } from './faulty-driver.ts'
 import { prepare, texts } from './operations.ts'
@@ -16,7 +18,7 @@ const isClaim = (key: string): boolean => parseClaimKey(key) !== undefined
 
 const session = encodeRecord({ repository: repo, algorithm: 'sha256', at: 0, by: 'test' })
 
-suite('a sweep after power loss', () => {
+suite('power loss', () => {
   let worlds: Awaited<ReturnType<typeof createWorlds>>
   beforeAll(async () => {
     worlds = await createWorlds('memory')
@@ -105,5 +107,69 @@ suite('a sweep after power loss', () => {
     assert.deepEqual(await describe(world, named, new Set()), before)
     assert.deepEqual(await keysOf(world, `data/${id}/`), [])
     assert.deepEqual(await keysOf(world, `uploads/${id}/`), [])
+  })
+
+  it('is the end of an upload whose records are torn or lost, and its client begins anew', async () => {
+    const world = await worlds.create()
+    const { uploads } = world.start().registry
+    const begin = async (...chunks: string[]): Promise<string> => {
+      const { id } = await uploads.start(repo, { by: 'test' })
+      for (const [i, text] of chunks.entries()) await uploads.append(repo, id, chunkOf(text, i))
+      return id
+    }
+    const refused = { code: 'BLOB_UPLOAD_UNKNOWN' }
+    const [tornSession, tornClaim, lostClaim] = [await begin(), await begin('a', 'b'), await begin('a', 'b')]
+    await world.driver.write(sessionKey(tornSession), Buffer.alloc(0))
+    await world.driver.write(claimKey(tornClaim, 1), Buffer.from('{"repository":"te'))
+    await world.driver.remove(claimKey(lostClaim, 0))
+    const after = world.start().registry.uploads
+    for (const id of [tornSession, tornClaim]) {
+      await assert.rejects(after.status(repo, id), refused)
+      await assert.rejects(after.append(repo, id, chunkOf('c')), refused)
+    }
+    for (const id of [tornSession, tornClaim, lostClaim]) {
+      await assert.rejects(after.close(repo, id, sha256('ab'), undefined), refused)
+    }
+  })
+
+  it('leaves bytes alone that may be too many things, reads them once, and frees them when the scrub has told what they are', async () => {
+    const world = await worlds.create()
+    const { registry } = world.start()
+    const text = 'abcdef'
+    const { id } = await registry.uploads.start(repo, { by: 'test' })
+    for (const [i, letter] of text.split('').entries()) {
+      await registry.uploads.append(repo, id, chunkOf(letter, i))
+      const loser = await world.driver.writeStream(segmentKey(id, i, 'loser'))
+      await loser.write(Buffer.from('x'))
+      await loser.seal()
+    }
+    await registry.uploads.close(repo, id, sha256(text), undefined)
+    await pushBlob(registry, repo, 'config')
+    const digest = await pushManifest(registry, repo, 'v1', imageOf('config', [text]))
+    for (const key of await keysOf(world, `uploads/${id}/`)) await world.driver.remove(key)
+    await registry.manifests.remove(repo, parseReference(digest))
+
+    let opened = 0
+    const open: Driver['open'] = (...args) => {
+      opened++
+      return world.driver.open(...args)
+    }
+    const { sweep } = world.start({ ...world.driver, open })
+    for (let i = 0; i < 3; i++) {
+      world.advance(7 * hour)
+      await sweep.run('sweep')
+    }
+    assert.ok(opened > 0 && opened <= 24, `${opened} segments read`)
+    assert.ok((await keysOf(world, `data/${id}/`)).length >= 12, 'they may be needed')
+
+    world.advance(25 * hour)
+    const told: string[] = []
+    await world
+      .start()
+      .scrub.run('repair', { onFinding: ({ kind, outcome, key }) => told.push(`${kind} ${outcome} ${key}`) })
+    assert.deepEqual(told, [`unreadable repaired ${linkedAsKey(id)}`])
+    await world.start().sweep.run('sweep')
+    assert.deepEqual(await keysOf(world, `data/${id}/`), [])
+    assert.deepEqual(await keysOf(world, 'garbage/'), [])
   })
 })

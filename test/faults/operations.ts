@@ -15,6 +15,7 @@ import {
   repo,
   sha256,
 } from '../registry/harness.ts'
+import { StorageError } from '../../src/storage/driver.ts'
 import type { Process, World } from './world.ts'
 
 const by = { by: 'test' }
@@ -46,6 +47,12 @@ export interface Operation {
   readonly run: (process: Process) => Promise<unknown>
   /** Blobs that the operation may take from under a manifest. */
   readonly takes?: string
+}
+
+/** A run that goes on past what the store failed says so: it has not done all. */
+async function allOf(run: Promise<{ readonly failed: number; readonly failure?: string }>): Promise<void> {
+  const { failed, failure = '' } = await run
+  if (failed > 0) throw new StorageError('unavailable', failure)
 }
 
 const remove =
@@ -123,7 +130,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       await process.registry.uploads.append(repo, id, chunkOf('a'))
       world.advance(25 * hour)
     },
-    run: ({ sweep }) => sweep.run('sweep'),
+    run: ({ sweep }) => allOf(sweep.run('sweep')),
   },
   // Without referrers: those that a run left behind when it failed count as untagged from then on.
   'apply the retention rules': {
@@ -135,6 +142,6 @@ export const operations: Readonly<Record<string, Operation>> = {
       await sweep.run('sweep')
       world.advance(2 * hour)
     },
-    run: ({ retention }) => retention.run('remove'),
+    run: ({ retention }) => allOf(retention.run('remove')),
   },
 }

@@ -14,6 +14,7 @@ import { createLocalRegistry } from '../../src/registry/local.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { createRetention, type Retention } from '../../src/registry/retention/retention.ts'
 import { compileRules } from '../../src/registry/retention/rules.ts'
+import { createScrub, type Scrub } from '../../src/registry/scrub/scrub.ts'
 import { createSweep, type Sweep } from '../../src/registry/sweep/sweep.ts'
 import type { Driver } from '../../src/storage/driver.ts'
 import { createFilesystemDriver } from '../../src/storage/filesystem/driver.ts'
@@ -33,6 +34,7 @@ export interface Process {
   readonly registry: Registry
   readonly sweep: Sweep
   readonly retention: Retention
+  readonly scrub: Scrub
 }
 
 const sweepLimits = {
@@ -71,6 +73,7 @@ export async function createWorlds(kind: (typeof kinds)[number]) {
           return {
             registry: createLocalRegistry(context),
             sweep: createSweep({ ...context, sweepLimits, tracksUntagged: () => true, monotonicMs: now }),
+            scrub: createScrub({ ...context, sweepLimits, monotonicMs: now }),
             retention: createRetention(context, findRules),
           }
         },

@@ -363,7 +363,7 @@ describe('a run that only looks', () => {
     const before = await world.keys()
     const { counts, decisions } = await apply(world, [{ ...week, keepLast: 1 }], 'look')
     assert.deepEqual(await world.keys(), before)
-    assert.deepEqual(counts, { repositories: 1, tags: 1, manifests: 1, waiting: 0, unreadable: 0 })
+    assert.deepEqual(counts, { repositories: 1, tags: 1, manifests: 1, waiting: 0, unreadable: 0, failed: 0 })
     assert.deepEqual(
       decisions.map(({ verdict, what }) => `${verdict} ${what.kind === 'tag' ? what.tag : 'manifest'}`),
       ['remove a', 'keep b', 'remove manifest'],

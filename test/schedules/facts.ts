@@ -1,7 +1,7 @@
 /** What clients were told in a schedule, and the promises P1 to P4 held against the store. */
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
-import { computeDigest, type Digest } from '../../src/oci/digest.ts'
+import { computeDigest, type Digest, isDigest } from '../../src/oci/digest.ts'
 import { OciError } from '../../src/oci/errors.ts'
 import { parseName, parseReference, parseTag, type RepositoryName } from '../../src/oci/name.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
@@ -24,9 +24,15 @@ export function digestOf(text: string | Buffer): Digest {
   return computeDigest('sha256', Buffer.from(text))
 }
 
-/** A manifest whose only blob is `blob`; `name` makes it another one. */
+/** Of a blob, by its text or by a digest of it. */
+function blobDigestOf(blob: string): Digest {
+  return isDigest(blob) ? blob : digestOf(blob)
+}
+
+/** A manifest whose only blob is `blob`, which is short; `name` makes it another one. */
 export function imageOf(blob: string, name: string): Buffer {
-  const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf(blob), size: blob.length }
+  const size = isDigest(blob) ? 1 : blob.length
+  const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: blobDigestOf(blob), size }
   return Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, config, layers: [], annotations: { name } }),
   )
@@ -106,8 +112,9 @@ export function createClient(process: Process, facts: Facts) {
     },
     async mount(repository: RepositoryName, blob: string, from: RepositoryName) {
       const since = now()
-      const told = await answer(registry.blobs.mount(repository, digestOf(blob), { from, mayPull: () => true }))
-      if (told === true) tell(repository, digestOf(blob), since)
+      const digest = blobDigestOf(blob)
+      const told = await answer(registry.blobs.mount(repository, digest, { from, mayPull: () => true }))
+      if (told === true) tell(repository, digest, since)
     },
     async push(repository: RepositoryName, bytes: Buffer, tag: string) {
       const promised = [...facts.told]
@@ -140,8 +147,8 @@ export function createClient(process: Process, facts: Facts) {
       }
     },
     async removeBlob(repository: RepositoryName, blob: string) {
-      facts.deleted.push({ repository, what: digestOf(blob) })
-      await answer(registry.blobs.remove(repository, digestOf(blob)))
+      facts.deleted.push({ repository, what: blobDigestOf(blob) })
+      await answer(registry.blobs.remove(repository, blobDigestOf(blob)))
     },
   }
 }

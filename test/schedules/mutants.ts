@@ -72,7 +72,7 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'sweep/collect.ts',
       apply: replace(
-        'const second = await lookAtUses(sweep, candidates, cancel)',
+        'const second = await lookAtUses(sweep, [...marks.keys()], cancel)',
         'const second = new Map(candidates.map((each) => [each, { verdict: undefined, uses: [] }]))',
       ),
     },
@@ -95,8 +95,8 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'sweep/collect.ts',
       apply: replace(
-        'else if (mark !== undefined) await driver.remove(mark, { ...cancel, durable: false })',
-        'else for (const { key } of (await driver.list(dataPrefix(candidate.id), { limit: 100 })).entries) if (isDataMark(key)) await driver.remove(key, cancel)',
+        'await driver.remove(mark, { ...cancel, durable: false })',
+        'for (const { key } of (await driver.list(dataPrefix(candidate.id), { limit: 100 })).entries) if (isDataMark(key)) await driver.remove(key, cancel)',
       ),
     },
     scenarios: ['a collector has looked twice | manifest push'],
@@ -115,8 +115,19 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the digests are kept before the claims go',
-    change: { file: 'sweep/uploads.ts', apply: replace('await keepDigests(sweep, candidate, cancel)', 'true') },
+    change: {
+      file: 'sweep/uploads.ts',
+      apply: replace('keepDigests(sweep, candidate, cancel)', 'Promise.resolve(true)'),
+    },
     scenarios: ['about to remove the claims of two bodies'],
+  },
+  {
+    name: 'all digests are kept, not only those that are linked',
+    change: {
+      file: 'sweep/collect.ts',
+      apply: replace('const digests = [...candidate.digests]', 'const digests = uses.map((use) => use.digest)'),
+    },
+    scenarios: ['a mount by a second digest'],
   },
   {
     name: 'the session is read again after the close entry',

@@ -24,6 +24,10 @@ export interface RetentionCounts {
   waiting: number
   /** Records that cannot be read: the scrub mends them, what they may concern stays. */
   unreadable: number
+  /** Works that the store failed: what they concern stays, and the next run tries again. */
+  failed: number
+  /** What the store said of the first. */
+  failure?: string
 }
 
 export interface RetentionContext extends Context {

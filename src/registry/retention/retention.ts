@@ -8,6 +8,7 @@ import type { Cancel } from '../../storage/driver.ts'
 import type { Context } from '../context.ts'
 import { catalogPrefix, parseCatalogEntry } from '../layout.ts'
 import type { Decision, RetentionContext, RetentionCounts } from './context.ts'
+import { workOrCount } from '../sweep/unreadable.ts'
 import type { FindRules, RepositoryRules } from './rules.ts'
 import { retainTags } from './tags.ts'
 import { retainUntagged } from './untagged.ts'
@@ -41,14 +42,15 @@ async function* findRuled(
 export function createRetention(context: Context, findRules: FindRules): Retention {
   return {
     async run(mode, { onDecision = () => undefined, report, ...cancel } = {}) {
-      const counts = { repositories: 0, tags: 0, manifests: 0, waiting: 0, unreadable: 0 }
+      const counts: RetentionCounts = { repositories: 0, tags: 0, manifests: 0, waiting: 0, unreadable: 0, failed: 0 }
       let all = 0
       if (report !== undefined) for await (const _ of findRuled(context, findRules, cancel)) all++
       for await (const { repository, rules } of findRuled(context, findRules, cancel)) {
         const before = counts.repositories++
         const reach = (fraction: number): void => report?.(repository, (before + fraction) / Math.max(all, before + 1))
         reach(0)
-        await retainRepository({ ...context, mode, counts, onDecision, reach }, repository, rules, cancel)
+        const retention = { ...context, mode, counts, onDecision, reach }
+        await workOrCount(retention, () => retainRepository(retention, repository, rules, cancel))
       }
       return counts
     },

@@ -11,7 +11,7 @@ import { manifestKey, parseTagKey, tagsPrefix } from '../layout.ts'
 import { decodeTag } from '../records.ts'
 import { removeTagVersion } from '../removal.ts'
 import { describeSetting, describeSpan } from '../span.ts'
-import { decodeOrCount } from '../sweep/unreadable.ts'
+import { decodeOrCount, workOrCount } from '../sweep/unreadable.ts'
 import type { Decision, RetentionContext } from './context.ts'
 import type { NamedRule, RepositoryRules } from './rules.ts'
 
@@ -155,16 +155,17 @@ export async function retainTags(
     return rule && judge(rule, ageMs, isKept)
   }
   for await (const page of listPages(driver, tagsPrefix(repository), { ...cancel, times: true })) {
-    const decisions = await mapConcurrently(page.entries, limits.maxParallelCalls, async (entry) => {
+    const carryOut = async (entry: ListEntry): Promise<Decision | undefined> => {
       const verdict = await decide(entry, page.now ?? 0)
       const { key, modified = 0 } = entry
-      if (
-        verdict?.verdict === 'remove' &&
-        (await removeTag(retention, repository, { key, modified }, cancel)) === 'left'
-      )
-        return undefined
-      return verdict && { repository, what: { kind: 'tag' as const, tag: parseTagKey(key) }, ...verdict }
-    })
+      if (verdict === undefined) return undefined
+      const isLeft =
+        verdict.verdict === 'remove' && (await removeTag(retention, repository, { key, modified }, cancel)) === 'left'
+      return isLeft ? undefined : { repository, what: { kind: 'tag', tag: parseTagKey(key) }, ...verdict }
+    }
+    const decisions = await mapConcurrently(page.entries, limits.maxParallelCalls, (entry) =>
+      workOrCount(retention, () => carryOut(entry)),
+    )
     for (const decision of decisions) {
       if (decision === undefined) continue
       if (decision.verdict === 'remove') counts.tags++

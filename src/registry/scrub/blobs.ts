@@ -3,18 +3,17 @@
  * blobs that nothing names and the sweep has lost sight of.
  */
 import type { Digest } from '../../oci/digest.ts'
-import { OciError } from '../../oci/errors.ts'
 import { type Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { noteGarbage } from '../garbage.ts'
 import { linksPrefix, uploadPrefix } from '../layout.ts'
-import { DamagedRecordError, type LinkRecord } from '../records.ts'
-import { lookAtUses } from '../sweep/collect.ts'
+import { type LinkRecord } from '../records.ts'
+import { lookAtUses } from '../sweep/uses.ts'
 import { type Candidate, findDigests } from '../sweep/digests.ts'
 import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
 import { verifyBlob } from './damage.ts'
 import { findPendingBlobs } from './pending.ts'
-import { settleUnreadable } from './stored.ts'
+import { orTell, settleUnreadable } from './stored.ts'
 import { walkLinks } from './walk-links.ts'
 
 /** A digest with what its links say: most often all the same. */
@@ -63,16 +62,11 @@ async function pickUnused(
   candidates: readonly Candidate[],
   cancel: Cancel,
 ): Promise<readonly Candidate[]> {
-  try {
-    const uses = await lookAtUses(scrub.sweep, candidates, cancel)
-    return candidates.filter((each) => {
-      const found = uses.get(each)
-      return found !== undefined && found.verdict === undefined && found.uses.length > 0
-    })
-  } catch (error) {
-    if (error instanceof DamagedRecordError || error instanceof OciError) return []
-    throw error
-  }
+  const uses = await lookAtUses(scrub.sweep, candidates, cancel)
+  return candidates.filter((each) => {
+    const found = uses.get(each)
+    return found !== undefined && found.verdict === undefined && found.uses.length > 0
+  })
 }
 
 /** An upload that ended leads the sweep to its bytes, and so does a garbage entry. */
@@ -116,7 +110,7 @@ async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: C
 /** Goes through all blobs behind a key. */
 export async function scrubBlobs(scrub: ScrubContext, after: string, cancel: Cancel): Promise<void> {
   for await (const blobs of batchesOf(groupByDigest(scrub, after, cancel))) {
-    await findUnused(scrub, blobs, cancel)
+    await orTell(scrub, blobs[0]?.lastKey ?? after, () => findUnused(scrub, blobs, cancel))
     const done = new Set<Blob>()
     let reached = 0
     await mapConcurrently(blobs, parallelBlobs, async (blob) => {

@@ -5,12 +5,13 @@
  */
 import { listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
+import { parseSegmentKey, uploadPrefix } from '../layout.ts'
 import { placeOf } from '../places.ts'
 import { decodeGarbage } from '../records.ts'
 import { batchSize, type ScrubContext } from './context.ts'
 import { createIdFilter, type IdFilter } from './id-filter.ts'
 import { restoreLinkedAs } from './lost-claims.ts'
-import { readStored } from './stored.ts'
+import { readStored, settleUnreadable } from './stored.ts'
 import { settleUnlinked } from './unlinked.ts'
 import { walkLinks } from './walk-links.ts'
 
@@ -25,6 +26,19 @@ export interface Bytes {
   isDamaged: boolean
   /** The key that says as which digests they are linked, if there is one. */
   linkedAs: string | undefined
+  /** Where the last segment begins. */
+  lastOffset: number | undefined
+  /** Two segments begin at one place: without a claim the bytes may not tell what they are. */
+  isDoubled: boolean
+}
+
+const noBytes = {
+  newest: 0,
+  oldestMark: undefined,
+  isDamaged: false,
+  linkedAs: undefined,
+  lastOffset: undefined,
+  isDoubled: false,
 }
 
 /** Ids that are looked at for links together: each batch reads all links of the store. */
@@ -46,6 +60,11 @@ function addKey(bytes: Bytes, key: string, modified: number, scrub: ScrubContext
   else bytes.newest = Math.max(bytes.newest, modified)
   if (place?.kind === 'linked-as') bytes.linkedAs = key
   if (place?.kind === 'mark') bytes.oldestMark = Math.min(bytes.oldestMark ?? modified, modified)
+  if (place?.kind === 'segment') {
+    const offset = parseSegmentKey(key)
+    bytes.isDoubled ||= offset === bytes.lastOffset
+    bytes.lastOffset = offset
+  }
 }
 
 /** All ids with their keys, and the store's time. */
@@ -62,12 +81,29 @@ async function* walkBytes(
       const id = key.split('/')[1] ?? ''
       if (bytes?.id !== id) {
         if (bytes !== undefined) yield { bytes, now }
-        bytes = { id, lastKey: key, newest: 0, oldestMark: undefined, isDamaged: false, linkedAs: undefined }
+        bytes = { ...noBytes, id, lastKey: key }
       }
       addKey(bytes, key, modified, scrub)
     }
   }
   if (bytes !== undefined) yield { bytes, now }
+}
+
+/** Whether nothing tells any more as which digests these bytes are linked. */
+async function hasLostDigests(
+  scrub: ScrubContext,
+  { id, linkedAs, isDoubled }: Bytes,
+  cancel: Cancel,
+): Promise<boolean> {
+  if (linkedAs === undefined) {
+    if (!isDoubled) return false
+    return (await scrub.driver.list(uploadPrefix(id), { ...cancel, limit: 1 })).entries.length === 0
+  }
+  const stored = await readStored(scrub, linkedAs, decodeGarbage, cancel)
+  if (stored.state !== 'unreadable') return false
+  if (stored.version !== undefined) return true
+  await settleUnreadable(scrub, linkedAs, stored, 'leave', cancel)
+  return false
 }
 
 /** Goes through all ids behind a key. */
@@ -91,10 +127,7 @@ export async function scrubData(scrub: ScrubContext, after: string, cancel: Canc
     } else if (bytes.oldestMark !== undefined && now - bytes.oldestMark >= scrub.limits.leaseMs) {
       scrub.tell({ kind: 'condemned', key: `data/${bytes.id}/`, outcome: 'found' })
     }
-    if (bytes.linkedAs !== undefined) {
-      const stored = await readStored(scrub, bytes.linkedAs, decodeGarbage, cancel)
-      if (stored.state === 'unreadable') lost.push(bytes.id)
-    }
+    if (linked.mayHave(bytes.id) && (await hasLostDigests(scrub, bytes, cancel))) lost.push(bytes.id)
     if (suspects.length + lost.length >= suspectsAtOnce) await settle(last)
     // With a suspect under way the position stays before it.
     else if (++seen % batchSize === 0 && suspects.length + lost.length === 0) scrub.reach(last)

@@ -5,7 +5,7 @@ import { mapConcurrently } from '../concurrently.ts'
 import { type Place, placeOf } from '../places.ts'
 import { decodeClaim, decodeGarbage, decodeLink, decodeManifest, decodeSession, decodeTag } from '../records.ts'
 import { batchSize, repairOutcome, mayRepair, type ScrubContext } from './context.ts'
-import { readStored, settleUnreadable } from './stored.ts'
+import { orTell, readStored, settleUnreadable } from './stored.ts'
 import { restoreDigests, type LostClaims } from './lost-claims.ts'
 
 type Decode = (bytes: Buffer) => unknown
@@ -44,7 +44,7 @@ async function checkEntry(
   if (decode === undefined) return undefined
   const stored = await readStored(scrub, key, decode, cancel)
   if (stored.state !== 'unreadable') return undefined
-  if (place.kind === 'claim' && ageMs >= scrub.idleMs) {
+  if (place.kind === 'claim' && stored.version !== undefined && ageMs >= scrub.idleMs) {
     lost.set(place.id, [...(lost.get(place.id) ?? []), key])
     return undefined
   }
@@ -59,7 +59,7 @@ export async function scrubJournal(scrub: ScrubContext, prefix: string, after: s
   for await (const { entries, now = 0 } of listPages(scrub.driver, prefix, options)) {
     const lost: LostClaims = new Map()
     await mapConcurrently(entries, scrub.limits.maxParallelCalls, ({ key, modified = now }) =>
-      checkEntry(scrub, { key, ageMs: now - modified }, lost, cancel),
+      orTell(scrub, key, () => checkEntry(scrub, { key, ageMs: now - modified }, lost, cancel)),
     )
     await restoreDigests(scrub, lost, cancel)
     const last = entries.at(-1)

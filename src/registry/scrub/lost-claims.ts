@@ -5,8 +5,18 @@
 import type { Digest } from '../../oci/digest.ts'
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { closedAsKey, kindOfUploadKey, linkedAsKey, sessionKey, uploadPrefix } from '../layout.ts'
+import {
+  closedAsKey,
+  dataPrefix,
+  isAboutData,
+  isDataMark,
+  kindOfUploadKey,
+  linkedAsKey,
+  sessionKey,
+  uploadPrefix,
+} from '../layout.ts'
 import { encodeRecord } from '../records.ts'
+import { hashBytes } from '../sweep/digests.ts'
 import { mayRepair, type ScrubContext } from './context.ts'
 import { walkLinks } from './walk-links.ts'
 
@@ -40,6 +50,16 @@ async function findDigests(
   return found
 }
 
+/** What the bytes themselves say: a mount that has read a link may be about to write it again, where none is at this moment. */
+async function hashSegments({ driver }: ScrubContext, id: string, cancel: Cancel): Promise<Iterable<Digest>> {
+  const segments: string[] = []
+  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
+    if (!isDataMark(key) && !isAboutData(key)) segments.push(key)
+  }
+  const found = await hashBytes({ driver }, segments, cancel)
+  return found === undefined || found === 'ambiguous' ? [] : found
+}
+
 /** Settles lost claims; none is likely, so all links of the store may be read for them. */
 export async function restoreDigests(scrub: ScrubContext, lost: LostClaims, cancel: Cancel): Promise<void> {
   if (lost.size === 0) return
@@ -51,7 +71,8 @@ export async function restoreDigests(scrub: ScrubContext, lost: LostClaims, canc
     const isSettled = found !== undefined && closed.has(id)
     if (isSettled) {
       const digests = found.get(id) ?? new Set<Digest>()
-      for (const digest of digests) await driver.write(closedAsKey(id, digest), Buffer.alloc(0), cancel)
+      const said = digests.size === 0 ? [] : [...digests, ...(await hashSegments(scrub, id, cancel))]
+      for (const digest of said) await driver.write(closedAsKey(id, digest), Buffer.alloc(0), cancel)
       // What nobody links is not to be ended under the digests of its other claims alone: the bytes are looked at as all that nobody links.
       const keys: string[] = []
       for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) keys.push(key)
@@ -71,10 +92,13 @@ export async function restoreLinkedAs(scrub: ScrubContext, ids: readonly string[
   if (ids.length === 0) return
   const found = await findDigests(scrub, new Set(ids), cancel)
   for (const id of ids) {
-    const digests = [...(found?.get(id) ?? [])]
+    const linked = found?.get(id)
     const key = linkedAsKey(id)
-    const isSettled = mayRepair(scrub) && digests.length > 0
-    if (isSettled) await scrub.driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
+    const isSettled = mayRepair(scrub) && linked !== undefined
+    if (isSettled) {
+      const digests = [...new Set([...linked, ...(await hashSegments(scrub, id, cancel))])]
+      await scrub.driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
+    }
     scrub.tell({ kind: 'unreadable', key, outcome: isSettled ? 'repaired' : 'found' })
   }
 }

@@ -14,7 +14,7 @@ import { placeOf } from '../places.ts'
 import { decodeLink, decodeManifest, type ManifestRecord } from '../records.ts'
 import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
 import type { NamedManifest } from './pending.ts'
-import { readStored, settleUnreadable } from './stored.ts'
+import { orTell, readStored, settleUnreadable } from './stored.ts'
 
 /** Blobs of which the last look said that they are there: images share their layers. */
 const rememberedBlobs = 10_000
@@ -114,12 +114,12 @@ async function settleWrong(scrub: ScrubContext, manifest: Read, detail: string, 
 async function settleUnreadableManifest(
   scrub: ScrubContext,
   key: string,
-  found: { readonly version: string; readonly reason: string },
+  found: { readonly version: string | undefined; readonly reason: string },
   { repository, digest }: NamedManifest,
   cancel: Cancel,
 ): Promise<void> {
   // The bytes behind the header may be whole, so only whoever asks for it loses them.
-  const isDeleted = scrub.mode === 'delete damaged'
+  const isDeleted = scrub.mode === 'delete damaged' && found.version !== undefined
   if (isDeleted) await noteGarbage(scrub, { repository, manifests: [digest] }, cancel)
   await settleUnreadable(scrub, key, found, isDeleted ? 'remove' : 'leave', cancel)
 }
@@ -146,7 +146,9 @@ async function checkManifest(looking: Looking, key: string, cancel: Cancel): Pro
 export async function scrubManifests(scrub: ScrubContext, after: string, cancel: Cancel): Promise<void> {
   const looking = { scrub, there: new LRUCache<string, true>({ max: rememberedBlobs }) }
   for await (const { entries } of listPages(scrub.driver, 'manifests/', { ...cancel, after, pageSize: batchSize })) {
-    await mapConcurrently(entries, scrub.limits.maxParallelCalls, ({ key }) => checkManifest(looking, key, cancel))
+    await mapConcurrently(entries, scrub.limits.maxParallelCalls, ({ key }) =>
+      orTell(scrub, key, () => checkManifest(looking, key, cancel)),
+    )
     const last = entries.at(-1)
     if (last !== undefined) scrub.reach(last.key)
   }

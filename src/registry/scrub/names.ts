@@ -1,16 +1,16 @@
 /** Goes through the hints and marks of manifests, and through the tags: what leads nowhere, and what nothing leads to. */
-import { OciError } from '../../oci/errors.ts'
 import { listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { manifestKey, namedPrefix, tagHintKey } from '../layout.ts'
 import { placeOf } from '../places.ts'
-import { DamagedRecordError, decodeManifest, decodeTag, type TagRecord } from '../records.ts'
+import { decodeManifest, decodeTag, type TagRecord } from '../records.ts'
 import { createCounts } from '../sweep/context.ts'
 import { cleanNames } from '../sweep/hints.ts'
+import { workOrCount } from '../sweep/unreadable.ts'
 import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './context.ts'
 import { findPendingManifests, type NamedManifest, nameOf } from './pending.ts'
-import { readStored, settleUnreadable } from './stored.ts'
+import { orTell, readStored, settleUnreadable } from './stored.ts'
 
 /** What the sweep would remove behind a manifest, and does in the mode `sweep`; nothing when something of it cannot be read. */
 async function countDead(
@@ -20,11 +20,8 @@ async function countDead(
   cancel: Cancel,
 ): Promise<{ readonly hints: number; readonly tags: number }> {
   const counts = createCounts()
-  try {
-    await cleanNames({ ...sweep, mode, counts }, repository, digest, cancel)
-  } catch (error) {
-    if (!(error instanceof DamagedRecordError || error instanceof OciError)) throw error
-  }
+  // What cannot be read is told of where it lies.
+  await workOrCount(sweep, () => cleanNames({ ...sweep, mode, counts }, repository, digest, cancel))
   return { hints: counts.hints + counts.marks, tags: counts.tags }
 }
 
@@ -75,7 +72,7 @@ export async function scrubNamed(scrub: ScrubContext, after: string, cancel: Can
         manifests.set(nameOf(place), { repository, digest })
       } else scrub.tell({ kind: 'unknown', key, outcome: 'found' })
       if (place?.kind === 'manifest mark' && now - modified >= scrub.limits.leaseMs) {
-        await checkMark(scrub, key, place, cancel)
+        await orTell(scrub, key, () => checkMark(scrub, key, place, cancel))
       }
     }
     await settleDeadHints(scrub, [...manifests.values()], cancel)
@@ -122,7 +119,7 @@ async function checkTag(scrub: ScrubContext, key: string, cancel: Cancel): Promi
 /** Goes through all tags behind a key. A tag is read, its manifest seen to be absent, that version removed: one written meanwhile is another version. */
 export async function scrubTags(scrub: ScrubContext, after: string, cancel: Cancel): Promise<void> {
   const atOnce = scrub.limits.maxParallelCalls
-  const check = (key: string): Promise<StoredTag | undefined> => checkTag(scrub, key, cancel)
+  const check = (key: string): Promise<StoredTag | undefined> => orTell(scrub, key, () => checkTag(scrub, key, cancel))
   for await (const { entries } of listPages(scrub.driver, 'tags/', { ...cancel, after, pageSize: batchSize })) {
     const dead = (await mapConcurrently(entries, atOnce, ({ key }) => check(key))).filter((tag) => tag !== undefined)
     const pending = await findPendingManifests(scrub, new Set(dead.map(nameOf)), cancel)
@@ -130,11 +127,13 @@ export async function scrubTags(scrub: ScrubContext, after: string, cancel: Canc
       const tag = await check(key)
       if (tag === undefined) continue
       const { repository, digest, version } = tag
-      if (mayRepair(scrub)) {
-        await scrub.driver.remove(key, { ...cancel, ifUnchanged: version })
-        await countDead(scrub, tag, 'sweep', cancel)
-      }
-      scrub.tell({ kind: 'dead tag', key, repository, digest, outcome: repairOutcome(scrub) })
+      await orTell(scrub, key, async () => {
+        if (mayRepair(scrub)) {
+          await scrub.driver.remove(key, { ...cancel, ifUnchanged: version })
+          await countDead(scrub, tag, 'sweep', cancel)
+        }
+        scrub.tell({ kind: 'dead tag', key, repository, digest, outcome: repairOutcome(scrub) })
+      })
     }
     const last = entries.at(-1)
     if (last !== undefined) scrub.reach(last.key)

@@ -21,7 +21,7 @@ export interface WalkedLink {
 /** What lies below `blobs/`: a link, one that cannot be read, or a key that is none. */
 export type Walked =
   | { readonly kind: 'link'; readonly link: WalkedLink }
-  | { readonly kind: 'unreadable'; readonly key: string; readonly version: string; readonly reason: string }
+  | { readonly kind: 'unreadable'; readonly key: string; readonly version: string | undefined; readonly reason: string }
   | { readonly kind: 'unknown'; readonly key: string }
 
 async function readLinkAt(scrub: ScrubContext, key: string, cancel: Cancel): Promise<Walked | undefined> {

@@ -12,7 +12,7 @@ export interface SweepLimits {
   readonly uploadIdleMs: number
   /** After this time a server-side copy that was begun has landed or failed, in ms. */
   readonly copyWindowMs: number
-  /** Garbage entries, uploads or pushes that are worked on together. */
+  /** Uploads that are worked on together, and garbage entries with what they name. */
   readonly batchSize: number
 }
 
@@ -29,6 +29,10 @@ export interface SweepCounts {
   waiting: number
   /** Records that cannot be read: the scrub mends them, what they may concern is left alone. */
   unreadable: number
+  /** Works that the store failed: what they concern is left alone, and the next run tries again. */
+  failed: number
+  /** What the store said of the first. */
+  failure?: string
   /** Leftovers of the driver. */
   leftovers: number
 }
@@ -44,6 +48,7 @@ export function createCounts(): SweepCounts {
     freedBytes: 0,
     waiting: 0,
     unreadable: 0,
+    failed: 0,
     leftovers: 0,
   }
 }

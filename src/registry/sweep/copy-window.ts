@@ -9,7 +9,9 @@ export function hasWaited({ seenSince, monotonicMs, sweepLimits }: SweepContext,
   const now = monotonicMs()
   const since = seenSince.get(what)
   if (since === undefined) {
-    seenSince.set(what, now)
+    // Full of others, which will have waited sooner: this one's turn comes when they are done.
+    if (seenSince.calculatedSize >= seenSince.maxSize) seenSince.purgeStale()
+    if (seenSince.calculatedSize < seenSince.maxSize) seenSince.set(what, now)
     return false
   }
   if (now - since < sweepLimits.copyWindowMs) return false

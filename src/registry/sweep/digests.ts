@@ -83,21 +83,34 @@ async function findBesideBytes(
     if (key === linkedAsKey(id)) isKept = true
     else if (!isDataMark(key) && !isAboutData(key)) segments.push(key)
   }
-  if (!isKept) return segments.every((key) => claimed.has(key)) ? [] : hashBytes(sweep, segments, cancel)
+  if (!isKept) return segments.every((key) => claimed.has(key)) ? [] : hashOnce(sweep, id, segments, cancel)
   const kept = await driver.read(linkedAsKey(id), cancel)
   if (kept === undefined) return []
   return decodeOrCount(sweep, () => decodeGarbage(kept.bytes))?.digests
 }
 
-/**
- * Every digest that these segments can make up from the first byte on. Two of them may begin at one place, when power loss took the claim that said which
- * of them counts. `undefined` when one is gone meanwhile, or they fit together in too many ways: the scrub reads all links instead.
- */
-async function hashBytes(
-  { driver }: SweepContext,
-  keys: readonly string[],
+/** What cannot be told from the bytes cannot the next time, and reading them costs much: this process does so once a day. */
+async function hashOnce(
+  sweep: SweepContext,
+  id: string,
+  segments: readonly string[],
   cancel: Cancel,
 ): Promise<Iterable<Digest> | undefined> {
+  if (sweep.seenSince.has(linkedAsKey(id))) return undefined
+  const found = await hashBytes(sweep, segments, cancel)
+  if (found === 'ambiguous') sweep.seenSince.set(linkedAsKey(id), sweep.monotonicMs())
+  return found === 'ambiguous' ? undefined : found
+}
+
+/**
+ * Every digest that these segments can make up from the first byte on. Two of them may begin at one place, when power loss took the claim that said which
+ * of them counts. `undefined` when one is gone meanwhile; `ambiguous` when they fit together in too many ways: the scrub reads all links instead.
+ */
+export async function hashBytes(
+  { driver }: Pick<SweepContext, 'driver'>,
+  keys: readonly string[],
+  cancel: Cancel,
+): Promise<Iterable<Digest> | 'ambiguous' | undefined> {
   const at = new Map<number, Segment[]>()
   for (const key of keys) {
     const stat = await driver.stat(key, cancel)
@@ -107,18 +120,20 @@ async function hashBytes(
   }
   const found = new Set<Digest>()
   let left = keys.length * 2
-  const follow = async (offset: number, before: readonly Hash[]): Promise<boolean> => {
+  const follow = async (offset: number, before: readonly Hash[]): Promise<'all' | 'ambiguous' | 'gone'> => {
     for (const segment of at.get(offset) ?? []) {
-      if (left-- === 0) return false
+      if (left-- === 0) return 'ambiguous'
       const hashers = before.map((hasher) => hasher.copy())
-      if (!(await hashSegment(driver, segment, hashers, cancel))) return false
+      if (!(await hashSegment(driver, segment, hashers, cancel))) return 'gone'
       for (const [i, algorithm] of digestAlgorithms.entries()) {
         const hasher = hashers[i]
         if (hasher !== undefined) found.add(digestOf(algorithm, hasher.copy()))
       }
-      if (segment.size > 0 && !(await follow(offset + segment.size, hashers))) return false
+      const rest = segment.size > 0 ? await follow(offset + segment.size, hashers) : 'all'
+      if (rest !== 'all') return rest
     }
-    return true
+    return 'all'
   }
-  return (await follow(0, digestAlgorithms.map(createHasher))) ? found : undefined
+  const outcome = await follow(0, digestAlgorithms.map(createHasher))
+  return outcome === 'gone' ? undefined : outcome === 'ambiguous' ? outcome : found
 }

@@ -1,8 +1,9 @@
 /** Works through garbage entries: each says what may have lost its last use, and what must have happened before. */
 import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
 import { listAll, listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { mapConcurrently } from '../concurrently.ts'
+import { mapConcurrently, slicesOf } from '../concurrently.ts'
 import { garbagePrefix, linksPrefix } from '../layout.ts'
 import { readManifest } from '../lookup.ts'
 import { decodeGarbage, decodeLink, decodeTag, type GarbageRecord } from '../records.ts'
@@ -33,7 +34,7 @@ async function hasHappened(sweep: SweepContext, { until, repository }: Entry, ca
     : decodeLink(stored.bytes).id !== until.id
 }
 
-/** The ids that links of a digest name, other than one that is ended anyhow. */
+/** The ids that links of a digest name. */
 async function idsOf(sweep: SweepContext, digest: Digest, cancel: Cancel): Promise<ReadonlySet<string>> {
   const { driver } = sweep
   const ids = new Set<string>()
@@ -56,81 +57,132 @@ function toCandidates(candidates: ReadonlyMap<string, ReadonlySet<Digest>>): rea
   return [...candidates].map(([id, digests]) => ({ id, digests }))
 }
 
-interface Found {
-  readonly entry: Entry
-  /** Ids whose verdicts decide whether the entry is done. */
-  readonly ids: ReadonlySet<string>
-  readonly isPushing: boolean
+/** What the entries of a batch lead to, each looked at once however many entries name it. */
+interface Leads {
+  /** Uploads to end, and bytes that links lead to, with the digests under which entries name them. */
+  readonly ends: ReadonlyMap<string, ReadonlySet<Digest>>
+  readonly collects: ReadonlyMap<string, ReadonlySet<Digest>>
+  /** The ids that links of a digest name; without one that the store does not tell. */
+  readonly idsOf: ReadonlyMap<Digest, ReadonlySet<string>>
+  /** Manifests behind which all is clean, by `nameOf`. */
+  readonly clean: ReadonlySet<string>
+}
+
+function nameOf(repository: RepositoryName, digest: Digest): string {
+  return `${repository}@${digest}`
+}
+
+async function cleanBehind(
+  sweep: SweepContext,
+  entries: readonly Entry[],
+  cancel: Cancel,
+): Promise<ReadonlySet<string>> {
+  const manifests = new Map<string, readonly [RepositoryName, Digest]>()
+  for (const { repository, manifests: named = [] } of entries) {
+    if (repository === undefined) continue
+    for (const digest of named) manifests.set(nameOf(repository, digest), [repository, digest])
+  }
+  const clean = new Set<string>()
+  await mapConcurrently([...manifests], sweep.limits.maxParallelCalls, async ([name, [repository, digest]]) => {
+    const state = await workOrCount(sweep, () => cleanNames(sweep, repository, digest, cancel))
+    if (state === 'clean') clean.add(name)
+  })
+  return clean
+}
+
+async function follow(sweep: SweepContext, entries: readonly Entry[], cancel: Cancel): Promise<Leads> {
+  const clean = await cleanBehind(sweep, entries, cancel)
+  const ends = new Map<string, Set<Digest>>()
+  const collects = new Map<string, Set<Digest>>()
+  const ids = new Map<Digest, ReadonlySet<string>>()
+  const digests = new Set(entries.flatMap((entry) => entry.digests ?? []))
+  await mapConcurrently([...digests], sweep.limits.maxParallelCalls, async (digest) => {
+    const found = await workOrCount(sweep, () => idsOf(sweep, digest, cancel))
+    if (found !== undefined) ids.set(digest, found)
+    for (const id of found ?? []) addCandidate(collects, id, [digest])
+  })
+  for (const { id, digests: named = [] } of entries) if (id !== undefined) addCandidate(ends, id, named)
+  for (const [id, known] of ends) {
+    for (const digest of collects.get(id) ?? []) known.add(digest)
+    collects.delete(id)
+  }
+  return { ends, collects, idsOf: ids, clean }
+}
+
+/** Whether nothing is left to do for an entry. */
+function isDone(
+  { repository, manifests = [], digests = [], id }: Entry,
+  { idsOf: ids, clean }: Leads,
+  verdicts: ReadonlyMap<string, Verdict>,
+): boolean {
+  const isOver = (each: string): boolean => verdicts.get(each) !== 'leased'
+  if (repository !== undefined && !manifests.every((digest) => clean.has(nameOf(repository, digest)))) return false
+  if (id !== undefined && !isOver(id)) return false
+  return digests.every((digest) => {
+    const linked = ids.get(digest)
+    return linked !== undefined && [...linked].every(isOver)
+  })
 }
 
 async function workThrough(sweep: SweepContext, entries: readonly Entry[], cancel: Cancel): Promise<void> {
   const { driver, limits, counts, mode } = sweep
-  const ends = new Map<string, Set<Digest>>()
-  const collects = new Map<string, Set<Digest>>()
-  const found = await mapConcurrently(entries, limits.maxParallelCalls, async (entry): Promise<Found> => {
-    const { repository, manifests = [], digests = [], id } = entry
-    let isPushing = false
-    if (repository !== undefined) {
-      for (const digest of manifests) {
-        const state = await workOrCount(sweep, () => cleanNames(sweep, repository, digest, cancel))
-        if (state !== 'clean') isPushing = true
-      }
-    }
-    const ids = new Set<string>(id === undefined ? [] : [id])
-    if (id !== undefined) addCandidate(ends, id, digests)
-    for (const digest of digests) {
-      for (const linked of await idsOf(sweep, digest, cancel)) {
-        ids.add(linked)
-        addCandidate(collects, linked, [digest])
-      }
-    }
-    return { entry, ids, isPushing }
-  })
-  for (const [id, digests] of ends) {
-    addCandidate(ends, id, collects.get(id) ?? digests)
-    collects.delete(id)
-  }
+  const leads = await follow(sweep, entries, cancel)
   const verdicts = new Map<string, Verdict>([
-    ...(await endUploads(sweep, toCandidates(ends), cancel)),
-    ...(await collectLinked(sweep, toCandidates(collects), cancel)),
+    ...(await endUploads(sweep, toCandidates(leads.ends), cancel)),
+    ...(await collectLinked(sweep, toCandidates(leads.collects), cancel)),
   ])
-  const isDone = ({ ids, isPushing }: Found): boolean =>
-    !isPushing && [...ids].every((id) => verdicts.get(id) !== 'leased')
-  const done = found.filter(isDone)
-  counts.waiting += found.length - done.length
+  const done = entries.filter((entry) => isDone(entry, leads, verdicts))
+  counts.waiting += entries.length - done.length
   if (mode === 'look') return
-  await mapConcurrently(done, limits.maxParallelCalls, ({ entry }) =>
-    driver.remove(entry.key, { ...cancel, durable: false }),
+  await mapConcurrently(done, limits.maxParallelCalls, ({ key }) =>
+    workOrCount(sweep, () => driver.remove(key, { ...cancel, durable: false })),
   )
 }
 
 async function readEntry(sweep: SweepContext, key: string, ageMs: number, cancel: Cancel): Promise<Entry | undefined> {
   const stored = await sweep.driver.read(key, cancel)
-  if (stored === undefined) return undefined
-  const record = decodeOrCount(sweep, () => decodeGarbage(stored.bytes))
+  const record = stored && decodeOrCount(sweep, () => decodeGarbage(stored.bytes))
   if (record === undefined) return undefined
   const entry = { ...record, key, ageMs }
-  if (ageMs >= sweep.limits.leaseMs) return entry
-  if ((await workOrCount(sweep, () => hasHappened(sweep, entry, cancel))) === true) return entry
+  if (ageMs >= sweep.limits.leaseMs || (await hasHappened(sweep, entry, cancel))) return entry
   sweep.counts.waiting++
   return undefined
 }
+
+/** What an entry makes a batch heavier by: it, and everything that is looked at for it. */
+function weightOf({ digests = [], manifests = [] }: Entry): number {
+  return 1 + digests.length + manifests.length
+}
+
+/** A folder reads and sorts all names for a page, so pages are large: some 10 MB of memory each. */
+const pageSize = 50_000
 
 /** Works through all entries that are old enough, a batch at a time. */
 export async function workThroughGarbage(sweep: SweepContext, cancel: Cancel): Promise<void> {
   const { driver, sweepLimits, limits, report } = sweep
   const { batchSize, garbageAgeMs } = sweepLimits
   let batch: Entry[] = []
-  for await (const page of listPages(driver, garbagePrefix, { ...cancel, times: true, pageSize: batchSize })) {
-    const now = page.now ?? 0
-    const old = page.entries.filter(({ modified = now }) => now - modified >= garbageAgeMs)
-    const entries = await mapConcurrently(old, limits.maxParallelCalls, ({ key, modified = now }) =>
-      readEntry(sweep, key, now - modified, cancel),
-    )
-    batch.push(...entries.filter((entry) => entry !== undefined))
-    if (page.more && batch.length < batchSize) continue
+  let weight = 0
+  const work = async (): Promise<void> => {
     await workThrough(sweep, batch, cancel)
+    report('garbage', fractionOf(batch.at(-1)?.key.slice(garbagePrefix.length) ?? ''))
     batch = []
-    report('garbage', fractionOf(page.entries.at(-1)?.key.slice(garbagePrefix.length) ?? ''))
+    weight = 0
   }
+  for await (const { entries, now = 0 } of listPages(driver, garbagePrefix, { ...cancel, times: true, pageSize })) {
+    const old = entries.filter(({ modified = now }) => now - modified >= garbageAgeMs)
+    // Few at a time: each may name thousands of things.
+    for (const some of slicesOf(old, limits.maxParallelCalls)) {
+      const read = await mapConcurrently(some, limits.maxParallelCalls, ({ key, modified = now }) =>
+        workOrCount(sweep, () => readEntry(sweep, key, now - modified, cancel)),
+      )
+      for (const entry of read) {
+        if (entry === undefined) continue
+        batch.push(entry)
+        weight += weightOf(entry)
+        if (weight >= batchSize) await work()
+      }
+    }
+  }
+  if (batch.length > 0) await work()
 }

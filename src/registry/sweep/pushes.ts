@@ -8,7 +8,7 @@ import { decodeManifest, decodeTag, encodeRecord, type GarbageRecord } from '../
 import { parseManifest } from '../../oci/manifest.ts'
 import type { SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
-import { decodeOrCount } from './unreadable.ts'
+import { decodeOrCount, workOrCount } from './unreadable.ts'
 
 interface FoundPush extends Omit<PushKey, 'entry'> {
   /** Entries with their keys; `over` apart. */
@@ -89,10 +89,11 @@ async function* findPushes(
 export async function takeBackPushes(sweep: SweepContext, cancel: Cancel): Promise<void> {
   const { driver, limits, mode } = sweep
   for await (const { push, now } of findPushes(sweep, cancel)) {
-    if (push.entries.length > 0) {
-      if (now - push.newest >= limits.pushIdleMs) await takeBack(sweep, push, cancel)
-    } else if (push.over !== undefined && mode === 'sweep' && hasWaited(sweep, push.over)) {
-      await driver.remove(push.over, cancel)
+    const { entries, over, newest } = push
+    if (entries.length > 0) {
+      if (now - newest >= limits.pushIdleMs) await workOrCount(sweep, () => takeBack(sweep, push, cancel))
+    } else if (over !== undefined && mode === 'sweep' && hasWaited(sweep, over)) {
+      await workOrCount(sweep, () => driver.remove(over, cancel))
     }
   }
 }

@@ -27,8 +27,11 @@ export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUn
 /** Digests of blobs that are remembered of manifests: about 100 bytes each. */
 const maxRememberedDigests = 500_000
 
-/** Uploads and pushes of which this process remembers since when they are settled. */
+/** Uploads and pushes of which this process remembers since when they are settled: some 15 MB. */
 const maxSeen = 100_000
+
+/** What nobody asked for in this time was settled by another process; in ms. */
+const forgetAfterMs = 86_400_000
 
 /** Removes what start-up checks left whose process was killed. */
 async function tidyScratch({ driver, limits }: SweepContext, cancel: Cancel): Promise<number> {
@@ -50,7 +53,13 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
     sizeCalculation: (blobs) => blobs.length + 1,
   })
   // By size and not by `max`, which would allocate all of it at once: 10 ms.
-  const createSeen = (): LRUCache<string, number> => new LRUCache({ maxSize: maxSeen, sizeCalculation: () => 1 })
+  const createSeen = (): LRUCache<string, number> =>
+    new LRUCache({
+      maxSize: maxSeen,
+      sizeCalculation: () => 1,
+      ttl: forgetAfterMs,
+      perf: { now: dependencies.monotonicMs },
+    })
   const swept = createSeen()
   return {
     async run(mode, { report = () => undefined, ...cancel } = {}) {

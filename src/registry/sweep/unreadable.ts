@@ -1,38 +1,58 @@
 /**
- * Records that cannot be read, as power loss may leave those that are written without a sync. Neither the sweep nor retention may stop for one, or
- * guess what it said: it is counted, what it may concern is left alone, and the scrub mends it.
+ * What cannot be read: records that power loss tore, and keys of which the store says no more than that it failed, as a disk with a bad sector does. Neither
+ * the sweep nor retention may stop for one for ever, or guess what it says: it is counted, what it may concern is left alone, and the scrub tells of it.
  */
 import { OciError } from '../../oci/errors.ts'
+import { StorageError } from '../../storage/driver.ts'
 import { DamagedRecordError } from '../records.ts'
 
-/** Who counts such records. */
+/** Who counts such things. */
 interface Counting {
-  readonly counts: { unreadable: number }
+  readonly counts: {
+    /** Records that are torn. */
+    unreadable: number
+    /** Works that the store failed. */
+    failed: number
+    /** What it said of the first. */
+    failure?: string
+  }
 }
 
+/** After so many failures it is not a key that is bad, but the store is away: the run ends with the next one. */
+const maxFailures = 100
+
 /** What a record says; `undefined` when it cannot be read. */
-export function decodeOrCount<T>({ counts }: Counting, decode: () => T): T | undefined {
+export function decodeOrCount<T>(counting: Counting, decode: () => T): T | undefined {
   try {
     return decode()
   } catch (error) {
-    if (!isUnreadable(error)) throw error
-    counts.unreadable++
+    countOrThrow(counting, error)
     return undefined
   }
 }
 
-/** Runs `work`; `undefined` when it met a record that cannot be read. */
-export async function workOrCount<T>({ counts }: Counting, work: () => Promise<T>): Promise<T | undefined> {
+/** Runs `work`; `undefined` when it met a record that cannot be read, or the store failed: it may have been done in part. */
+export async function workOrCount<T>(counting: Counting, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
-    if (!isUnreadable(error)) throw error
-    counts.unreadable++
+    countOrThrow(counting, error)
     return undefined
   }
 }
 
-function isUnreadable(error: unknown): boolean {
+function countOrThrow({ counts }: Counting, error: unknown): void {
+  if (isStoreFailure(error)) {
+    if (++counts.failed > maxFailures) throw error
+    counts.failure ??= error.message
+    return
+  }
   // A manifest that is JSON but no manifest is refused as a client's would be.
-  return error instanceof DamagedRecordError || error instanceof OciError
+  if (!(error instanceof DamagedRecordError || error instanceof OciError)) throw error
+  counts.unreadable++
+}
+
+/** Whether the store failed to do one thing. One that is full or takes no writes refuses all alike: nothing is gained by going on. */
+export function isStoreFailure(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.reason === 'unavailable'
 }

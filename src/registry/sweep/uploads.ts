@@ -11,6 +11,7 @@ import { collect, keepDigests, type Verdict } from './collect.ts'
 import { fractionOf, type SweepContext } from './context.ts'
 import { hasWaited } from './copy-window.ts'
 import { type Candidate, findDigests } from './digests.ts'
+import { workOrCount } from './unreadable.ts'
 
 /** An upload that was taken back: nothing of it can be published any more. */
 interface Ended {
@@ -38,7 +39,10 @@ export async function endUploads(
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const { driver, limits, mode } = sweep
-  const ended = await mapConcurrently(uploads, limits.maxParallelCalls, (each) => takeBack(sweep, each, cancel))
+  const ended = await mapConcurrently(uploads, limits.maxParallelCalls, async (each): Promise<Ended> => {
+    const taken = await workOrCount(sweep, () => takeBack(sweep, each, cancel))
+    return taken ?? { id: each.id, candidate: undefined, claims: [] }
+  })
   const verdicts = new Map<string, Verdict>(ended.map(({ id }) => [id, 'leased']))
   const candidates = ended.map(({ candidate }) => candidate).filter((candidate) => candidate !== undefined)
   for (const [id, verdict] of await collect(sweep, candidates, cancel)) verdicts.set(id, verdict)
@@ -46,13 +50,14 @@ export async function endUploads(
   const claims = new Map(ended.map((each) => [each.id, each.claims]))
   await mapConcurrently(candidates, limits.maxParallelCalls, async (candidate) => {
     if (verdicts.get(candidate.id) !== 'named' || claims.get(candidate.id)?.length === 0) return
-    if (!(await keepDigests(sweep, candidate, cancel))) verdicts.set(candidate.id, 'leased')
+    const kept = await workOrCount(sweep, () => keepDigests(sweep, candidate, cancel))
+    if (kept !== true) verdicts.set(candidate.id, 'leased')
   })
   const done = ended.filter(({ id }) => verdicts.get(id) !== 'leased')
   await mapConcurrently(
     done.flatMap((each) => each.claims),
     limits.maxParallelCalls,
-    (key) => driver.remove(key, { ...cancel, durable: false }),
+    (key) => workOrCount(sweep, () => driver.remove(key, { ...cancel, durable: false })),
   )
   return verdicts
 }

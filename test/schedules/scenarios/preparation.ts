@@ -1,5 +1,6 @@
 /** What a scenario is, the stores they start from, and who can be started. */
 import { Readable } from 'node:stream'
+import { computeDigest, type Digest } from '../../../src/oci/digest.ts'
 import * as layout from '../../../src/registry/layout.ts'
 import { decodeLink } from '../../../src/registry/records.ts'
 import { chunkOf } from '../../registry/harness.ts'
@@ -80,6 +81,21 @@ export async function chunked({ outside, createOutside, clock }: Simulation): Pr
   await uploads.close(a, id, digestOf('xy'), undefined)
   await createClient(outside, createFacts()).push(a, imageOf('xy', 'M'), 'T')
   clock.now += longMs
+}
+
+/** `a` holds a blob under two digests, as two requests that close one upload leave it, and M names it by the first. Returns the second; all leases are over. */
+export async function linkedTwice(simulation: Simulation): Promise<Digest> {
+  const { store, outside, clock } = simulation
+  const client = createClient(outside, createFacts())
+  await client.upload(a, 'x')
+  await client.push(a, m, 'T')
+  const second = computeDigest('sha512', Buffer.from('x'))
+  const link = await store.read(layout.linkKey(digestOf('x'), a))
+  if (link === undefined) throw new Error('the preparation has no link')
+  await store.write(layout.closedAsKey(decodeLink(link.bytes).id, second), Buffer.alloc(0))
+  await store.write(layout.linkKey(second, a), link.bytes)
+  clock.now += longMs
+  return second
 }
 
 /** Starts clients and collectors by name. */

@@ -1,7 +1,7 @@
 /** Uploads and their ends. */
-import { a, b, c, createClient } from '../facts.ts'
+import { a, b, c, createClient, imageOf } from '../facts.ts'
 import { longMs } from '../simulation.ts'
-import { chunked, m, linked, starter, openUpload, type Scenario } from './preparation.ts'
+import { chunked, linkedTwice, m, linked, starter, openUpload, type Scenario } from './preparation.ts'
 
 export const uploads: readonly Scenario[] = [
   {
@@ -79,6 +79,28 @@ export const uploads: readonly Scenario[] = [
       await chunked(simulation)
       starter(simulation, facts).sweeps(2, 'uploads')
       await simulation.advance('sweep1', 'remove uploads/', 2)
+    },
+  },
+  {
+    name: 'a mount by a second digest is about to write | its source goes, and sweeps',
+    kills: 1,
+    async start(simulation, facts) {
+      const second = await linkedTwice(simulation)
+      const { client, process } = starter(simulation, facts)
+      client('mount', async (each) => {
+        await each.mount(b, second, a)
+        await each.push(b, imageOf(second, 'N'), 'T')
+      })
+      await simulation.advance('mount', 'write blobs/')
+      process('rest', async (rest) => {
+        const each = createClient(rest, facts)
+        await each.removeBlob(a, second)
+        simulation.clock.now += longMs
+        await rest.sweep.all()
+        await each.remove(a, m)
+        simulation.clock.now += longMs
+        await rest.sweep.garbage()
+      })
     },
   },
   {
