@@ -59,7 +59,10 @@ export function createAsk(urls: readonly string[], random: Random, troubles: Tro
         if (expect.includes(answer.status)) return answer
         throw new Error(`${request.method} ${request.path}: ${answer.status} ${answer.body.toString().slice(0, 500)}`)
       }
-      if (performance.now() > deadline) throw new Error(`${request.method} ${request.path}: nobody does it`)
+      if (performance.now() > deadline) {
+        const last = answer === undefined ? 'no answer' : `${answer.status} ${answer.body.toString().slice(0, 500)}`
+        throw new Error(`${request.method} ${request.path}: nobody of ${urls.join(', ')} does it: ${last}`)
+      }
       await sleep(50 + random.below(100))
     }
   }

@@ -171,7 +171,8 @@ say(`soak: seed ${seed}, ${minutes} minutes, ${clients} clients, ${values.retent
 let failures = 1
 try {
   await work(servers)
-  await readAll(servers)
+  // What is unexplained is told with the rest, as what the servers complained of.
+  await readAll(servers).catch((error: unknown) => model.problems.push(String(error)))
   await servers.stop()
   failures = report(servers, await sweepAll(servers, folder), model)
 } finally {
