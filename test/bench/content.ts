@@ -1,91 +1,94 @@
-/** The same content in every server: a manifest under a tag and a big blob, and fresh bytes for every push. */
-import { createHash, randomBytes } from 'node:crypto'
-import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { dockerManifest } from '../../src/oci/media-types.ts'
+/** What is pulled from the servers: the same bytes in each of them. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { dockerManifest, ociManifest } from '../../src/oci/media-types.ts'
 import { digestOf } from '../clients/layout.ts'
 import type { Server } from './servers.ts'
 
-export const blobMebibytes = 256
+const mebibyte = 1024 * 1024
+export const bigMebibytes = 256
+export const smallKibibytes = 10
 
-export const manifestPath = '/v2/bench/image/manifests/v1'
+export const image = 'bench/image'
+const referrers = 100
 
-export function blobPath(digest: string): string {
-  return `/v2/bench/image/blobs/${digest}`
+export interface Content {
+  readonly big: Buffer
+  readonly small: Buffer
+  readonly config: Buffer
+  /** Names the big blob and the config; under the tag `v1`. */
+  readonly manifest: Buffer
 }
 
-/** A file of random bytes whose content, and so whose digest, can be changed by a few bytes at its start. */
-export interface BlobFile {
-  readonly path: string
-  /** Makes it a new blob and returns its digest. */
-  readonly renew: () => Promise<string>
-}
-
-export async function createBlobFile(path: string): Promise<BlobFile> {
-  const bytes = randomBytes(blobMebibytes * 1024 * 1024)
-  await writeFile(path, bytes)
-  return {
-    path,
-    renew: async () => {
-      randomBytes(16).copy(bytes)
-      const file = await open(path, 'r+')
-      await file.write(bytes, 0, 16, 0)
-      await file.close()
-      return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-    },
-  }
-}
-
-export interface PushedFiles {
-  /** Removes what was pushed to a server since, from the disk: a page cache that grows with every push would be measured, too. */
-  readonly remove: (server: Server) => Promise<void>
-}
-
-/** Remembers the big files that the servers have now. */
-export async function createPushedFiles(servers: readonly Server[]): Promise<PushedFiles> {
-  const kept = new Set((await Promise.all(servers.map((server) => listBlobFiles(server.folder)))).flat())
-  return {
-    remove: async ({ folder }) => {
-      const files = await listBlobFiles(folder)
-      await Promise.all(files.filter((file) => !kept.has(file)).map((file) => rm(file)))
-    },
-  }
-}
-
-async function listBlobFiles(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
-  return files.filter((_, number) => sizes[number] === blobMebibytes * 1024 * 1024)
-}
-
-/** Brings the blob of the file, a config and a manifest into a server. */
-export async function fill(server: Server, blob: BlobFile, digest: string): Promise<void> {
+export function createContent(): Content {
+  const big = randomBytes(bigMebibytes * mebibyte)
   const config = Buffer.from('{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}')
-  const layer = await readFile(blob.path)
-  await put(server, digest, layer)
-  await put(server, digestOf(config), config)
-  const layers = [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', digest, size: layer.length }]
-  const about = {
-    mediaType: 'application/vnd.docker.container.image.v1+json',
-    digest: digestOf(config),
-    size: config.length,
+  const layers = [describe('application/vnd.docker.image.rootfs.diff.tar.gzip', big)]
+  const about = describe('application/vnd.docker.container.image.v1+json', config)
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: dockerManifest, config: about, layers }))
+  return { big, small: randomBytes(smallKibibytes * 1024), config, manifest }
+}
+
+function describe(mediaType: string, bytes: Buffer) {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
+}
+
+/** Pushes it to a registry. */
+export async function push({ url }: Server, { big, small, config, manifest }: Content): Promise<void> {
+  for (const bytes of [big, small, config]) await pushBlob(url, bytes)
+  await pushManifest(url, 'v1', dockerManifest, manifest)
+}
+
+/** Writes it where nginx serves it from. */
+export async function writeFiles({ folder }: Server, { big, small, manifest }: Content): Promise<void> {
+  const base = join(folder, 'root/v2', image)
+  await mkdir(join(base, 'blobs'), { recursive: true })
+  await mkdir(join(base, 'manifests'), { recursive: true })
+  for (const bytes of [big, small]) await writeFile(join(base, 'blobs', digestOf(bytes)), bytes)
+  for (const reference of ['v1', digestOf(manifest)]) await writeFile(join(base, 'manifests', reference), manifest)
+}
+
+/** Lets nginx have what Berth answers to these paths; of two that differ behind the question mark, the first. */
+export async function copyAnswers(from: Server, to: Server, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const answer = await fetch(from.url + path)
+    if (!answer.ok) throw new Error(`${path}: ${answer.status}`)
+    const file = join(to.folder, 'root', path.replace(/\?.*/, ''))
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, Buffer.from(await answer.arrayBuffer()))
   }
-  const manifest = JSON.stringify({ schemaVersion: 2, mediaType: dockerManifest, config: about, layers })
-  await send(server.url + manifestPath, { method: 'PUT', headers: { 'content-type': dockerManifest }, body: manifest })
 }
 
-async function put(server: Server, digest: string, bytes: Buffer): Promise<void> {
-  await send(await startPush(server, digest), { method: 'PUT', body: new Uint8Array(bytes) })
+/** Manifests that refer to the image. */
+export async function pushReferrers({ url }: Server, { config, manifest }: Content): Promise<void> {
+  for (let i = 0; i < referrers; i++) {
+    const referrer = {
+      schemaVersion: 2,
+      mediaType: ociManifest,
+      artifactType: 'application/vnd.bench.signature',
+      config: describe('application/vnd.oci.image.config.v1+json', config),
+      layers: [],
+      subject: describe(dockerManifest, manifest),
+      annotations: { 'org.bench.number': String(i) },
+    }
+    const bytes = Buffer.from(JSON.stringify(referrer))
+    await pushManifest(url, digestOf(bytes), ociManifest, bytes)
+  }
 }
 
-/** Where a blob can be put: the first half of a push. */
-export async function startPush(server: Server, digest: string): Promise<string> {
-  if (server.kind === 'files') return server.url + blobPath(digest)
-  const started = await send(`${server.url}/v2/bench/image/blobs/uploads/`, { method: 'POST' })
-  const location = new URL(started.headers.get('location') ?? '', server.url)
-  location.searchParams.set('digest', digest)
-  return location.href
+async function pushBlob(url: string, bytes: Buffer): Promise<void> {
+  const started = await send(`${url}/v2/${image}/blobs/uploads/`, { method: 'POST' })
+  const location = new URL(started.headers.get('location') ?? '', url)
+  location.searchParams.set('digest', digestOf(bytes))
+  const headers = { 'content-type': 'application/octet-stream' }
+  await send(location.href, { method: 'PUT', headers, body: new Uint8Array(bytes) })
+}
+
+async function pushManifest(url: string, reference: string, mediaType: string, bytes: Buffer): Promise<void> {
+  const headers = { 'content-type': mediaType }
+  const path = `${url}/v2/${image}/manifests/${reference}`
+  await send(path, { method: 'PUT', headers, body: new Uint8Array(bytes) })
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { computeDigest, type Digest } from '../../src/oci/digest.ts'
 import { ociManifest } from '../../src/oci/media-types.ts'
-import { parseName, parseTag, type RepositoryName } from '../../src/oci/name.ts'
+import { parseName, parseTag, type RepositoryName, type Tag } from '../../src/oci/name.ts'
 import * as layout from '../../src/registry/layout.ts'
 import { encodeManifest, encodeRecord, type Segment } from '../../src/registry/records.ts'
 
@@ -52,20 +52,37 @@ function writeBlob(
   return { digest, id, size: bytes.length, segment }
 }
 
-function writeImage(root: string, repository: RepositoryName, n: number): void {
-  const tag = parseTag(`v${n}`)
+interface WrittenImage {
+  readonly digest: Digest
+  readonly bytes: Buffer
+  /** The push that wrote the manifest. */
+  readonly push: string
+}
+
+/** Writes an image without layers. */
+function writeImage(root: string, repository: RepositoryName, n: number): WrittenImage {
   const { digest: config, size } = writeBlob(root, repository, `config ${repository} ${n}`)
   const descriptor = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: config, size }
   const bytes = Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, config: descriptor, layers: [] }),
   )
+  return writeManifest(root, repository, bytes)
+}
+
+/** Writes a manifest, and nothing of what it names. */
+export function writeManifest(root: string, repository: RepositoryName, bytes: Buffer): WrittenImage {
   const digest = computeDigest('sha256', bytes)
   const push = createId()
   const header = { digest, mediaType: ociManifest, push, at: 0, by: 'bench' }
   writeRecord(root, layout.manifestKey(repository, digest), encodeManifest(header, bytes))
+  return { digest, bytes, push }
+}
+
+/** Writes a tag of it, without the hint that it is there. */
+export function writeTag(root: string, repository: RepositoryName, tag: Tag, image: WrittenImage): void {
+  const { digest, bytes, push } = image
   const named = { digest, mediaType: ociManifest, size: bytes.length, push, incarnation: push, at: 0, by: 'bench' }
   writeRecord(root, layout.tagKey(repository, tag), encodeRecord(named))
-  write(root, layout.tagHintKey(repository, digest, tag, push), Buffer.alloc(0))
 }
 
 function writeGarbage(root: string, repository: RepositoryName, n: number): void {
@@ -95,7 +112,12 @@ export function writeFullStore(root: string, size: StoreSize): readonly Reposito
   write(root, layout.formatKey, Buffer.from('{"format":1}'))
   for (let i = 0; i < images; i++) {
     const repository = repositories[Math.floor(i / imagesPerRepository)]
-    if (repository !== undefined) writeImage(root, repository, i % imagesPerRepository)
+    if (repository === undefined) continue
+    const n = i % imagesPerRepository
+    const tag = parseTag(`v${n}`)
+    const image = writeImage(root, repository, n)
+    writeTag(root, repository, tag, image)
+    write(root, layout.tagHintKey(repository, image.digest, tag, image.push), Buffer.alloc(0))
   }
   for (let i = 0; i < garbage; i++) {
     const repository = repositories[i % repositories.length]

@@ -1,5 +1,6 @@
 /** Memory of a server: the process and everything it has started, from `/proc`. */
 import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const kibibyte = 1024
 
@@ -45,7 +46,7 @@ export function watchMemory(root: number, intervalMs: number): () => Promise<Pea
       const each = await readMemory(root)
       const bytes = each.reduce((sum, one) => sum + one, 0)
       if (bytes > peak.bytes) peak = { bytes, each }
-      await new Promise((resolve) => setTimeout(resolve, intervalMs))
+      await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   })()
   return async () => {

@@ -1,84 +1,93 @@
-/** What Berth is measured beside: Debian's docker-registry on a folder, and nginx with the same bytes as plain files. */
-import { mkdir, writeFile } from 'node:fs/promises'
+/** The servers of one run: Berth as it starts by default, what it is measured beside, and servers that do nothing. */
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, registryAt, startBerth } from '../clients/berth.ts'
-import type { Registry } from '../clients/berth.ts'
-import { startDaemon, waitUntilReady } from '../clients/process.ts'
-import { createCpuReader } from './cpu.ts'
-import type { ReadCpu } from './cpu.ts'
+import { type Registry, startBerth } from '../clients/berth.ts'
+import { createCpuReader, type ReadCpu } from './cpu.ts'
+import { startDistribution, startNginx, startNullNginx, startNullServer, startWritevLoop } from './references.ts'
+
+/** Berth is the first of every table. */
+export const serverNames = [
+  'berth',
+  'docker-registry',
+  'nginx',
+  'writev loop',
+  'null (nginx)',
+  'null (Node.js)',
+] as const
+export type ServerName = (typeof serverNames)[number]
 
 export interface Server {
-  readonly name: string
+  readonly name: ServerName
   readonly url: string
+  readonly port: number
+  readonly pid: number
   /** Everything that it keeps. */
   readonly folder: string
-  /** A registry is pushed to by POST and PUT; files are put. */
-  readonly kind: 'registry' | 'files'
+  /** Removes blobs that were pushed to it since the last call: a page cache that grows with every push would be measured, too. */
+  readonly forget: () => Promise<void>
   readonly readCpu: ReadCpu
   readonly stop: () => Promise<void>
 }
 
-/** All of them quiet: what a log line costs is not what differs between them. */
-export function startServers(folder: string): Promise<Server[]> {
-  const quiet = { BERTH_LOG_LEVEL: 'warn' }
-  return Promise.all([
-    start('berth', 'registry', join(folder, 'berth'), (own) => startBerth({ folder: own, env: quiet })),
-    start('docker-registry', 'registry', join(folder, 'docker-registry'), startDistribution),
-    start('nginx', 'files', join(folder, 'nginx'), startNginx),
-  ])
+/** What a log line costs is not what differs between them: none writes any. */
+export const berthSettings = { BERTH_LOG_LEVEL: 'warn' }
+
+/** Where the entries of blobs are: so many folders below a folder. */
+interface BlobPlace {
+  readonly below: string
+  readonly depth: number
 }
 
-async function start(
-  name: string,
-  kind: Server['kind'],
-  folder: string,
-  open: (folder: string) => Promise<Registry>,
-): Promise<Server> {
-  const { url, pid, stop } = await open(folder)
-  return { name, kind, folder, url, readCpu: await createCpuReader(pid), stop }
+interface Kind {
+  readonly start: (folder: string, blobBytes: number) => Promise<Registry>
+  readonly blobs?: BlobPlace
 }
 
-async function startDistribution(folder: string): Promise<Registry> {
-  const address = `127.0.0.1:${await freePort()}`
-  const config = join(folder, 'config.json')
-  await mkdir(folder, { recursive: true })
-  // YAML is a superset of JSON.
-  const settings = {
-    version: '0.1',
-    log: { level: 'error', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: address },
+const kinds: Readonly<Record<ServerName, Kind>> = {
+  berth: {
+    start: (folder) => startBerth({ folder, env: berthSettings }),
+    blobs: { below: 'data', depth: 1 },
+  },
+  'docker-registry': {
+    start: (folder) => startDistribution(folder),
+    blobs: { below: 'data/docker/registry/v2/blobs/sha256', depth: 2 },
+  },
+  nginx: { start: startNginx, blobs: { below: 'root/v2/bench/pushed/blobs', depth: 1 } },
+  'writev loop': { start: startWritevLoop, blobs: { below: '.', depth: 1 } },
+  'null (nginx)': { start: startNullNginx },
+  'null (Node.js)': { start: (_, blobBytes) => startNullServer(blobBytes) },
+}
+
+export function startServers(names: readonly ServerName[], folder: string, blobBytes: number): Promise<Server[]> {
+  return Promise.all(names.map((name) => start(name, join(folder, name.replace(/\W+/g, '-')), blobBytes)))
+}
+
+async function start(name: ServerName, folder: string, blobBytes: number): Promise<Server> {
+  const { start: open, blobs } = kinds[name]
+  await mkdir(folder)
+  const { url, pid, stop } = await open(folder, blobBytes)
+  const forget = blobs === undefined ? async (): Promise<void> => {} : createForget(folder, blobs)
+  const readCpu = await createCpuReader(pid)
+  return { name, url, port: Number(new URL(url).port), pid, folder, forget, readCpu, stop }
+}
+
+/** The first call only remembers what there is. */
+function createForget(folder: string, { below, depth }: BlobPlace): () => Promise<void> {
+  let known: ReadonlySet<string> | undefined
+  return async () => {
+    const entries = await listAt(join(folder, below), depth)
+    if (known !== undefined) {
+      const remembered = known
+      const added = entries.filter((entry) => !remembered.has(entry))
+      await Promise.all(added.map((entry) => rm(entry, { recursive: true, force: true })))
+    }
+    known ??= new Set(entries)
   }
-  await writeFile(config, JSON.stringify(settings))
-  return started(address, 'docker-registry', ['serve', config], '/v2/')
 }
 
-/** Files with sendfile, as fast as nginx serves them, and PUT into a folder without a sync. */
-async function startNginx(folder: string): Promise<Registry> {
-  const address = `127.0.0.1:${await freePort()}`
-  const config = join(folder, 'nginx.conf')
-  await mkdir(join(folder, 'root'), { recursive: true })
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const lines = [
-    'daemon off; worker_processes 2; error_log stderr error;',
-    `pid ${join(folder, 'pid')};`,
-    'events { worker_connections 1024; }',
-    'http {',
-    '  access_log off; sendfile on; sendfile_max_chunk 2m; tcp_nopush on; client_max_body_size 0; keepalive_requests 1000000000;',
-    ...temporary.map((name) => `  ${name}_temp_path ${join(folder, name)};`),
-    `  server { listen ${address}; root ${join(folder, 'root')}; dav_methods PUT; create_full_put_path on; }`,
-    '}',
-  ]
-  await writeFile(join(folder, 'root', 'ready'), '')
-  await writeFile(config, lines.join('\n'))
-  // As root its workers would become somebody who may not read a temporary folder.
-  const user = process.getuid?.() === 0 ? ['-g', 'user root;'] : []
-  return started(address, 'nginx', ['-p', folder, '-c', config, ...user], '/ready')
-}
-
-async function started(address: string, command: string, args: readonly string[], path: string): Promise<Registry> {
-  const daemon = startDaemon(command, args)
-  const registry = registryAt(address, daemon)
-  await waitUntilReady(command, daemon, async () => (await fetch(registry.url + path)).ok)
-  return registry
+async function listAt(folder: string, depth: number): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  const paths = names.map((name) => join(folder, name))
+  if (depth === 1) return paths
+  return (await Promise.all(paths.map((path) => listAt(path, depth - 1)))).flat()
 }

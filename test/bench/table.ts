@@ -1,49 +1,81 @@
-/** The figures of one operation as a Markdown table: medians, the best of all rounds, and how Berth compares. */
-import type { Operation } from './operations.ts'
+/** Figures as rows of Markdown tables that also read well on a terminal: medians over the rounds, and how Berth compares. */
+import type { Operation, Sample } from './operation.ts'
+import type { ServerName } from './servers.ts'
+import { median } from './statistics.ts'
 
-export interface Sample {
+/** Of one server in one operation. */
+export interface Medians {
   readonly speed: number
-  readonly cpu: number
+  readonly cpuSeconds: number
+  readonly p99Ms: number | undefined
+  /** The most of all rounds. */
+  readonly peakBytes: number
 }
 
-const berth = 'berth'
+/** Berth is the first, as in the table. */
+export type Results = ReadonlyMap<ServerName, Medians>
 
-export function renderTable(
-  { name, speedUnit, cpuUnit }: Pick<Operation, 'name' | 'speedUnit' | 'cpuUnit'>,
-  samples: ReadonlyMap<string, readonly Sample[]>,
-): string {
-  const ours = samples.get(berth) ?? []
-  const rows = [...samples].map(([server, theirs]) => {
-    const own = [server, figures(speedsOf(theirs), Math.max), figures(cpusOf(theirs), Math.min)]
-    if (server === berth) return own.concat('', '')
-    return own.concat(ratio(speedsOf(ours), speedsOf(theirs)), ratio(cpusOf(ours), cpusOf(theirs)))
+export function summarise(samples: readonly Sample[]): Medians {
+  const p99s = samples.map(({ p99Ms }) => p99Ms).filter((one) => one !== undefined)
+  return {
+    speed: median(samples.map(({ speed }) => speed)),
+    cpuSeconds: median(samples.map(({ cpuSeconds }) => cpuSeconds)),
+    p99Ms: p99s.length === 0 ? undefined : median(p99s),
+    peakBytes: Math.max(...samples.map(({ peakBytes }) => peakBytes)),
+  }
+}
+
+const columns = [
+  { title: 'operation', width: 47 },
+  { title: 'server', width: 15 },
+  { title: 'speed', width: 18 },
+  { title: 'p99 ms', width: 8 },
+  { title: 'CPU of one', width: 13 },
+  { title: 'peak MiB', width: 8 },
+  { title: 'Berth ÷ this: speed', width: 19 },
+  { title: 'CPU', width: 6 },
+] as const
+
+export function renderHead(group: string): string {
+  const titles = renderCells(columns.map(({ title }) => title))
+  const lines = columns.map(({ width }, i) => '-'.repeat(width - (i < 2 ? 0 : 1)) + (i < 2 ? '' : ':'))
+  return `\n## ${group}\n\n${titles}\n${renderCells(lines)}`
+}
+
+export function renderRows({ name, unit }: Pick<Operation, 'name' | 'unit'>, results: Results): string {
+  const ours = results.get('berth')
+  const rows = [...results].map(([server, { speed, cpuSeconds, p99Ms, peakBytes }], i) => {
+    const own = [
+      i === 0 ? name : '',
+      server,
+      `${short(speed)} ${unit}`,
+      p99Ms === undefined ? '' : short(p99Ms),
+      renderCpu(unit, cpuSeconds),
+      short(peakBytes / 1024 / 1024),
+    ]
+    if (server === 'berth' || ours === undefined) return renderCells([...own, '', ''])
+    return renderCells([...own, ratio(ours.speed, speed), ratio(ours.cpuSeconds, cpuSeconds)])
   })
-  const head = [name, speedUnit, cpuUnit, 'Berth is … as fast', 'with … the CPU']
-  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n') + '\n'
+  return rows.join('\n')
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  return ((sorted[Math.ceil(middle) - 1] ?? NaN) + (sorted[Math.floor(middle)] ?? NaN)) / 2
+function renderCells(cells: readonly string[]): string {
+  const padded = cells.map((cell, i) =>
+    i < 2 ? cell.padEnd(columns[i]?.width ?? 0) : cell.padStart(columns[i]?.width ?? 0),
+  )
+  return `| ${padded.join(' | ')} |`
 }
 
-function speedsOf(samples: readonly Sample[]): number[] {
-  return samples.map(({ speed }) => speed)
+function renderCpu(unit: Operation['unit'], seconds: number): string {
+  if (unit === 'MiB/s') return `${seconds.toFixed(2)} s/GiB`
+  return unit === 'ms' ? `${seconds.toFixed(2)} s` : `${short(seconds * 1e6)} µs`
 }
 
-function cpusOf(samples: readonly Sample[]): number[] {
-  return samples.map(({ cpu }) => cpu)
-}
-
-function figures(values: readonly number[], best: (...values: number[]) => number): string {
-  return `${short(median(values))} (${short(best(...values))})`
-}
-
-function ratio(ours: readonly number[], theirs: readonly number[]): string {
-  return `${(median(ours) / median(theirs)).toFixed(2)} ×`
+function ratio(ours: number, theirs: number): string {
+  return Number.isFinite(ours / theirs) ? (ours / theirs).toFixed(2) : ''
 }
 
 function short(value: number): string {
-  return value >= 10 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
+  if (value >= 10) return Math.round(value).toLocaleString('en')
+  return value.toFixed(value >= 1 ? 1 : 2)
 }

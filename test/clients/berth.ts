@@ -25,9 +25,12 @@ export interface BerthOptions {
   readonly folder?: string
   /** Further settings. */
   readonly env?: Readonly<Record<string, string>>
+  /** How often to ask whether it is ready. */
+  readonly readyEveryMs?: number
 }
 
-export async function startBerth({ storage = 'filesystem', folder, env = {} }: BerthOptions = {}): Promise<Registry> {
+export async function startBerth(options: BerthOptions = {}): Promise<Registry> {
+  const { storage = 'filesystem', folder, env = {}, readyEveryMs } = options
   const other = process.env['REGISTRY_UNDER_TEST']
   if (other !== undefined) return { ...at(other), pid: -1, output: () => '', stop: async () => {} }
   const own = folder === undefined ? await mkdtemp(join(tmpdir(), 'berth-data-')) : undefined
@@ -42,7 +45,7 @@ export async function startBerth({ storage = 'filesystem', folder, env = {} }: B
     },
   })
   const registry = registryAt(`127.0.0.1:${port}`, daemon)
-  await waitUntilReady('Berth', daemon, async () => (await fetch(`${registry.url}/v2/`)).ok)
+  await waitUntilReady('Berth', daemon, async () => (await fetch(`${registry.url}/v2/`)).ok, { everyMs: readyEveryMs })
   return {
     ...registry,
     stop: async () => {

@@ -103,7 +103,7 @@ export async function waitUntilReady(
   what: string,
   daemon: Daemon,
   isReady: () => Promise<boolean>,
-  timeoutMs = 30_000,
+  { timeoutMs = 30_000, everyMs = 50 }: { readonly timeoutMs?: number; readonly everyMs?: number | undefined } = {},
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await isReady().catch(() => false))) {
@@ -111,6 +111,6 @@ export async function waitUntilReady(
       await daemon.stop()
       throw new Error(`${what} did not get ready\n${daemon.output()}`)
     }
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
 }
