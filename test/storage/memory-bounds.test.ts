@@ -1,7 +1,11 @@
 /** However large a body: two mebibytes per writer, two buffers per copy. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { after, before, describe, it } from 'node:test'
 import { createQuickCalls } from './faulty-calls.ts'
 import { keySpace } from '../../src/registry/layout.ts'
@@ -139,5 +143,37 @@ describe('memory of a body', () => {
     await writers[1]?.seal()
     assert.deepEqual(written, [mebibyte])
     await writers[2]?.discard()
+  })
+})
+
+describe('memory of listings', () => {
+  it('is what they may take, however many small directories were listed', async () => {
+    const folder = await createFolder()
+    const quick = createQuickCalls()
+    // Any directory: they are all this one's only child.
+    const entry = (await readdir(join(import.meta.dirname, '..'), { withFileTypes: true })).find((each) =>
+      each.isDirectory(),
+    )
+    assert.ok(entry !== undefined)
+    const driver = await openFolder(folder.root, {
+      maxListingBytes: 4 * mebibyte,
+      calls: { ...quick, stat: async () => quick.stat(folder.root), readEntries: async () => [entry] },
+      now: () => Date.now() + 3_600_000,
+    })
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('gc')
+    const heapBytes = (): number => {
+      if (typeof collect === 'function') collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = heapBytes()
+    for (let i = 0; i < 20_000; i++) {
+      const prefix = `blobs/sha256/aa/${String(i).padStart(64, '0')}/`
+      assert.deepEqual((await driver.list(prefix, { limit: 9 })).entries, [{ key: prefix + entry.name }])
+    }
+    const grown = heapBytes() - before
+    await driver.close()
+    await folder.remove()
+    assert.ok(grown < 6 * mebibyte, `${grown} bytes for listings`)
   })
 })

@@ -34,13 +34,15 @@ async function readChildren({ calls, paths, rules, kept, now }: Disk, prefix: st
   // The stamp is older than the names: with a change in between it differs at the next look.
   const settled = now() - stats.mtimeMs > settledMs
   const toChild = prefix === '' ? topChild(rules) : innerChild(rules, prefix)
-  const children: string[] = []
+  const found: string[] = []
   for (const entry of await calls.readEntries(directory, stats.size)) {
     const child = isSegment(entry.name) ? toChild(entry) : undefined
-    if (child !== undefined) children.push(child)
+    if (child !== undefined) found.push(child)
   }
-  children.sort()
-  if (settled) kept?.set(directory, { stamp, children })
+  // A new array has the length that is needed, not room for more.
+  const children = found.toSorted()
+  // An empty one is about to go, most of the time, and read in no time.
+  if (settled && children.length > 0) kept?.set(directory, { stamp, children })
   return children
 }
 

@@ -43,6 +43,9 @@ const mebibyte = 1024 * 1024
 /** Bytes of a kept name beside its characters, about. */
 const nameOverheadBytes = 32
 
+/** Bytes of a kept listing beside its texts, about: there are many of directories with one file, or none. */
+const keptOverheadBytes = 400
+
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   const { root, mount, maxRemembered = 100_000, maxListingBytes = 64 * mebibyte } = options
   const calls = options.calls ?? (mount === 'network' ? createNetworkCalls() : createLocalCalls())
@@ -70,6 +73,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   }
 }
 
-function bytesOf({ children }: Kept): number {
-  return children.reduce((sum, child) => sum + child.length + nameOverheadBytes, nameOverheadBytes)
+function bytesOf({ stamp, children }: Kept, directory: string): number {
+  const own = keptOverheadBytes + stamp.length + directory.length
+  return children.reduce((sum, child) => sum + child.length + nameOverheadBytes, own)
 }

@@ -43,7 +43,7 @@ export interface FilesystemOptions {
   readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
-  /** Bytes of names in kept directory listings. Default 64 MiB, some 500,000 names; used as directories are listed. */
+  /** Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories; used as directories are listed. */
   readonly maxListingBytes?: number
   /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB. */
   readonly maxRemembered?: number
