@@ -2,7 +2,7 @@
 /** The process: hands its arguments, environment and signals to the command line. The only place that touches them, or ends the process. */
 import { fork } from 'node:child_process'
 import { availableParallelism, setPriority } from 'node:os'
-import { createWorkerStarter, describeEnd } from './cli/cluster.ts'
+import { createWorkerStarter, describeEnd, thrift } from './cli/cluster.ts'
 import { runCommandLine } from './cli/command-line.ts'
 import type { Surroundings } from './cli/command.ts'
 
@@ -26,7 +26,8 @@ const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
   new Promise((resolve) => {
     const child = fork(program, args, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadsBeside) },
+      env: { ...process.env, ...thrift.env, UV_THREADPOOL_SIZE: String(threadsBeside) },
+      execArgv: [...process.execArgv, ...thrift.execArgv],
     })
     const stop = (): void => void child.kill('SIGTERM')
     const end = (reason: string): void => {
