@@ -25,6 +25,13 @@ export const http = section('The registry itself: where it listens and what it t
     reason:
       'The longest pause within a request body, or of a client that reads an answer. What a PATCH brought before it is kept.',
   }),
+  minRateBytes: size({
+    min: '0B',
+    max: '1GiB',
+    default: '1KiB',
+    reason:
+      'What a client sends or reads a second at least, over such a time: no line is so slow that 10 MiB take 3 hours. 0B: no limit.',
+  }),
   keepAliveTimeoutMs: duration({
     min: '1s',
     max: '1h',

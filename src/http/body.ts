@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { OciError } from '../oci/errors.ts'
+import { createPace, type PaceLimits } from './pace.ts'
 
 /** The client closed the connection before its request was whole: nobody is there to answer. */
 export class ClientGoneError extends Error {
@@ -13,11 +14,11 @@ export class ClientGoneError extends Error {
   }
 }
 
-export interface BodyOptions {
-  /** The longest wait for the next bytes while somebody asks for them, in ms. */
-  readonly idleTimeoutMs: number
+export interface BodyOptions extends PaceLimits {
   /** More is refused with TOO_LARGE. */
   readonly maxBytes?: number
+  /** A monotonic clock, in ms. */
+  readonly elapsedMs?: () => number
 }
 
 /** Can be iterated once. Iterating throws REQUEST_TIMEOUT, TOO_LARGE or `ClientGoneError`. */
@@ -57,18 +58,42 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+function timedOut(message: string): OciError {
+  return new OciError('REQUEST_TIMEOUT', message)
+}
+
 function isTimeout(error: Error): boolean {
   return error instanceof OciError && error.code === 'REQUEST_TIMEOUT'
 }
 
+/** Chunks that arrived and were not taken yet. */
+function createQueue() {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  return {
+    isEmpty: () => chunks.length === 0,
+    isFull: () => bytes >= maxQueuedBytes,
+    add(chunk: Buffer): void {
+      chunks.push(chunk)
+      bytes += chunk.length
+    },
+    take(): Buffer | undefined {
+      const chunk = chunks.shift()
+      if (chunk !== undefined) bytes -= chunk.length
+      return chunk
+    },
+  }
+}
+
 /** Collects what the socket gives, stops it when nobody takes, and wakes whoever waits. */
-function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MAX_SAFE_INTEGER }: BodyOptions) {
-  const queue: Buffer[] = []
-  let queuedBytes = 0
+function createInlet(req: IncomingMessage, options: BodyOptions) {
+  const { maxBytes = Number.MAX_SAFE_INTEGER, elapsedMs = () => performance.now() } = options
+  const pace = createPace(options, elapsedMs)
+  const queue = createQueue()
   let received = 0
   let state: 'open' | 'ended' | Error = req.readableEnded ? 'ended' : 'open'
   let waiter: Waiter | undefined
-  const timer = setTimeout(() => fail(new OciError('REQUEST_TIMEOUT', 'the body stopped arriving')), idleTimeoutMs)
+  const timer = setTimeout(() => fail(timedOut('the body stopped arriving')), options.bodyIdleTimeoutMs)
 
   function wake(): void {
     waiter?.resolve()
@@ -84,9 +109,9 @@ function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MA
   const onData = (chunk: Buffer): void => {
     received += chunk.length
     if (received > maxBytes) return fail(tooLarge(maxBytes))
-    queue.push(chunk)
-    queuedBytes += chunk.length
-    if (queuedBytes >= maxQueuedBytes) req.pause()
+    if (pace.take(chunk.length) === 'too slow') return fail(timedOut('the body arrives too slowly'))
+    queue.add(chunk)
+    if (queue.isFull()) req.pause()
     wake()
   }
   const onEnd = (): void => {
@@ -109,18 +134,15 @@ function createInlet(req: IncomingMessage, { idleTimeoutMs, maxBytes = Number.MA
     stop,
     breakOff: onGone,
     received: () => received,
-    hasArrived: () => queue.length > 0,
-    take(): Buffer | undefined {
-      const chunk = queue.shift()
-      if (chunk !== undefined) queuedBytes -= chunk.length
-      return chunk
-    },
+    hasArrived: () => !queue.isEmpty(),
+    take: () => queue.take(),
     /** Resolves when there is something to take or nothing will come any more. */
     async arrival(): Promise<void> {
-      if (queue.length > 0 || state === 'ended') return
+      if (!queue.isEmpty() || state === 'ended') return
       if (state !== 'open') throw state
       if (req.isPaused()) req.resume()
       timer.refresh()
+      pace.wait()
       await new Promise<void>((resolve, reject) => {
         waiter = { resolve, reject }
       })

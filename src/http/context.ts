@@ -10,6 +10,8 @@ import type { RequestBody } from './body.ts'
 export interface HttpLimits {
   /** The longest pause within a request body, and within reading an answer, in ms. */
   readonly bodyIdleTimeoutMs: number
+  /** What a client sends of a body, or takes of an answer, at least: bytes a second over such a time; 0 for no limit. */
+  readonly minRateBytes: number
   /** How long, and how much of, a request is still read after it was answered early, so that the client sees the answer. */
   readonly lingerMs: number
   readonly lingerBytes: number

@@ -3,7 +3,8 @@
  * where an answer is written by hand, and where it is decided whether a client got all of it.
  */
 import type { Writable } from 'node:stream'
-import type { HttpContext, HttpLimits } from './context.ts'
+import type { HttpContext } from './context.ts'
+import { type PaceLimits, watchReader } from './pace.ts'
 
 /** The client closed the connection, or stopped reading, before the answer was whole. */
 export class AnswerAbortedError extends Error {
@@ -20,9 +21,14 @@ const smallAnswerBytes = 64 * 1024
  * Ends a client that stops reading a small answer, which Koa sends when the middleware is through. The timer of a socket starts again with every
  * write that gets somewhere; Node replaces it when the answer is finished.
  */
-export function limitPauses(ctx: HttpContext, { bodyIdleTimeoutMs }: Pick<HttpLimits, 'bodyIdleTimeoutMs'>): void {
-  const { res, body } = ctx
-  if (Buffer.isBuffer(body) && body.length > smallAnswerBytes) res.setTimeout(bodyIdleTimeoutMs, () => res.destroy())
+export function limitPauses(ctx: HttpContext, limits: PaceLimits): void {
+  const { req, res, body } = ctx
+  if (!Buffer.isBuffer(body) || body.length <= smallAnswerBytes) return
+  res.setTimeout(limits.bodyIdleTimeoutMs, () => res.destroy())
+  res.once(
+    'close',
+    watchReader(req.socket, limits, () => res.destroy()),
+  )
 }
 
 /**
@@ -36,7 +42,7 @@ export async function sendStream(
   ctx: HttpContext,
   length: number,
   copy: (to: Writable) => Promise<void>,
-  { bodyIdleTimeoutMs }: Pick<HttpLimits, 'bodyIdleTimeoutMs'>,
+  limits: PaceLimits,
 ): Promise<void> {
   const { req, res, state } = ctx
   const { socket } = req
@@ -46,7 +52,8 @@ export async function sendStream(
   if (!req.complete) res.setHeader('Connection', 'close')
   ctx.respond = false
   // As in `limitPauses`.
-  res.setTimeout(bodyIdleTimeoutMs, () => res.destroy())
+  res.setTimeout(limits.bodyIdleTimeoutMs, () => res.destroy())
+  const stopWatching = length > smallAnswerBytes ? watchReader(socket, limits, () => res.destroy()) : () => undefined
   try {
     await copy(res)
     state.sent = { bytes: length, whole: true }
@@ -65,5 +72,7 @@ export async function sendStream(
     res.destroy()
     if (!clientLeft) throw error
     if (!state.sent.whole) throw new AnswerAbortedError({ cause: error })
+  } finally {
+    stopWatching()
   }
 }

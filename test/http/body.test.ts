@@ -32,7 +32,7 @@ async function withRequest<T>(
 
 const sized = (n: number): string => `PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: ${n}\r\n\r\n`
 const chunked = 'PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n'
-const options = { idleTimeoutMs: 5000 }
+const options = { bodyIdleTimeoutMs: 5000, minRateBytes: 0 }
 
 const isOciError = (code: string) => (error: unknown) => error instanceof OciError && error.code === code
 
@@ -75,7 +75,7 @@ test('a chunked body without a byte is empty', async () => {
 
 test('a body that stops is REQUEST_TIMEOUT, and the connection stays for the answer', async () => {
   await withRequest(`${sized(10)}abc`, async (request) => {
-    const body = openBody(request, { idleTimeoutMs: 50 })
+    const body = openBody(request, { ...options, bodyIdleTimeoutMs: 50 })
     await assert.rejects(readWhole(body), isOciError('REQUEST_TIMEOUT'))
     assert.equal(body.received, 3)
     assert.equal(request.socket.destroyed, false)
@@ -84,7 +84,7 @@ test('a body that stops is REQUEST_TIMEOUT, and the connection stays for the ans
 
 test('a consumer that is slow does not make the client look idle', async () => {
   await withRequest(`${sized(6)}abc`, async (request, client) => {
-    const body = openBody(request, { idleTimeoutMs: 60 })
+    const body = openBody(request, { ...options, bodyIdleTimeoutMs: 60 })
     const chunks: string[] = []
     for await (const chunk of body) {
       chunks.push(Buffer.from(chunk).toString())

@@ -62,6 +62,7 @@ export type Limits = AppDependencies['limits']
 
 export const testLimits: Limits = {
   bodyIdleTimeoutMs: 2000,
+  minRateBytes: 1024,
   lingerMs: 300,
   lingerBytes: 1024 * 1024,
   maxManifestBytes: 4 * 1024 * 1024,

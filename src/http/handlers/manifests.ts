@@ -51,7 +51,7 @@ export async function putManifest(
 ): Promise<void> {
   const tags = readTags(ctx, limits)
   const mediaType = mediaTypeOf(ctx.req.headers['content-type'])
-  const body = openBody(ctx.req, { idleTimeoutMs: limits.bodyIdleTimeoutMs, maxBytes: limits.maxManifestBytes })
+  const body = openBody(ctx.req, { ...limits, maxBytes: limits.maxManifestBytes })
   ctx.state.body = body
   const bytes = await readWhole(body)
   const by = ctx.state.principal.name

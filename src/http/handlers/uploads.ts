@@ -21,7 +21,7 @@ export interface UploadTarget extends RepositoryTarget {
 }
 
 function openChunkBody(ctx: HttpContext, { limits }: Services): RequestBody {
-  return (ctx.state.body = openBody(ctx.req, { idleTimeoutMs: limits.bodyIdleTimeoutMs }))
+  return (ctx.state.body = openBody(ctx.req, limits))
 }
 
 /** The chunk that a request brings. BLOB_UPLOAD_INVALID, and SIZE_INVALID when its headers contradict each other. */
