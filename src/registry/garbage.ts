@@ -4,7 +4,16 @@ import type { Context } from './context.ts'
 import { garbageKey } from './layout.ts'
 import { encodeRecord, type GarbageRecord } from './records.ts'
 
-/** Writes an entry, durably, also into a store that is full: deleting must always work. */
-export async function noteGarbage({ driver, createId }: Context, record: GarbageRecord, cancel: Cancel): Promise<void> {
-  await driver.write(garbageKey(createId()), encodeRecord(record), { ...cancel, reserve: true })
+/**
+ * Writes an entry, durably, also into a store that is full: deleting must always work. `name`: one entry is enough for this, however often it is tried; the
+ * first stays.
+ */
+export async function noteGarbage(
+  { driver, createId }: Context,
+  record: GarbageRecord,
+  cancel: Cancel,
+  name?: string,
+): Promise<void> {
+  const options = { ...cancel, reserve: true, ifAbsent: name !== undefined }
+  await driver.write(garbageKey(name ?? createId()), encodeRecord(record), options)
 }

@@ -43,11 +43,13 @@ export function createSweepMetrics(registers: Registry[]): (sample: RunSample) =
   const unreadable = new Gauge({
     name: 'berth_sweep_unreadable',
     help: 'Records that the last run could not read and left to the scrub.',
+    aggregator: 'max',
     registers,
   })
   const failed = new Gauge({
     name: 'berth_sweep_failed',
     help: 'Works of the last run that the store failed; the next run tries them again.',
+    aggregator: 'max',
     registers,
   })
   return (sample) => {
@@ -120,11 +122,13 @@ export function createRetentionMetrics(registers: Registry[]): (sample: RunSampl
   const unreadable = new Gauge({
     name: 'berth_retention_unreadable',
     help: 'Records that the last run could not read and left to the scrub.',
+    aggregator: 'max',
     registers,
   })
   const failed = new Gauge({
     name: 'berth_retention_failed',
     help: 'Works of the last run that the store failed; the next run tries them again.',
+    aggregator: 'max',
     registers,
   })
   return (sample) => {

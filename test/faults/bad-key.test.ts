@@ -4,36 +4,17 @@ import { after, before, describe as suite, it } from 'node:test'
 import { parseName, parseReference } from '../../src/oci/name.ts'
 import { dataPrefix, linkKey } from '../../src/registry/layout.ts'
 import { decodeLink } from '../../src/registry/records.ts'
-import { type Driver, StorageError } from '../../src/storage/driver.ts'
-import { listAll } from '../../src/storage/list-all.ts'
+import type { Driver } from '../../src/storage/driver.ts'
 import { hour, imageOf, pushBlob, pushManifest, sha256 } from '../registry/harness.ts'
+import { keysOf, withBadKeys } from './bad-store.ts'
 import { operations, prepare, texts } from './operations.ts'
 import { createWorlds, describe, describeKeys, type World } from './world.ts'
 
 /** From one key to the next: CI takes all of them, with `FAULTS=all`. */
 const step = process.env['FAULTS'] === 'all' ? 1 : 3
 
-/** What fails of a key: its value cannot be read, or nothing can be done with it. */
-type Badness = 'its value' | 'all of it'
-
-function withBadKeys(store: Driver, badness: Badness, isBad: (key: string) => boolean): Driver {
-  const check = async (key: string): Promise<void> => {
-    if (isBad(key)) throw new StorageError('unavailable', `injected: ${key}`)
-  }
-  return {
-    ...store,
-    read: async (key, options) => (await check(key), store.read(key, options)),
-    open: async (key, range, options) => (await check(key), store.open(key, range, options)),
-    stat: async (key, options) => (badness === 'all of it' && (await check(key)), store.stat(key, options)),
-    remove: async (key, options) => (badness === 'all of it' && (await check(key)), store.remove(key, options)),
-  }
-}
-
-async function keysOf({ driver }: World, prefix = ''): Promise<string[]> {
-  const keys: string[] = []
-  for await (const { key } of listAll(driver, prefix)) keys.push(key)
-  return keys
-}
+/** What fails of a key: its value cannot be read, or nothing can be done with it but to write it. */
+const badness = { 'its value': ['read', 'open'], 'all of it': ['read', 'open', 'stat', 'remove'] } as const
 
 const apart = parseName('apart')
 
@@ -78,8 +59,8 @@ suite('a key that the store fails to give', () => {
   /** Ids are random: the n-th key of one world is that of the other. */
   const shapeOf = (key: string): string => key.replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>')
 
-  for (const badness of ['its value', 'all of it'] as const) {
-    it(`stops neither sweep nor retention nor scrub, and heals: ${badness}`, async (t) => {
+  for (const [what, methods] of Object.entries(badness)) {
+    it(`stops neither sweep nor retention nor scrub, and heals: ${what}`, async (t) => {
       const sound = await createPrepared()
       const old = await look(sound.world)
       for (let day = 0; day < 3; day++) await keepHouse(sound.world, sound.world.driver)
@@ -90,7 +71,7 @@ suite('a key that the store fails to give', () => {
       for (let n = 0; n < shapes.length; n += step) {
         const { world, others, bytes } = await createPrepared()
         const bad = (await keysOf(world))[n] ?? ''
-        const driver = withBadKeys(world.driver, badness, (key) => key === bad)
+        const driver = withBadKeys(world.driver, methods, (key) => key === bad)
         let wasNoticed = false
         for (let day = 0; day < 3; day++) {
           const { told, failed } = await keepHouse(world, driver)
@@ -122,7 +103,7 @@ suite('a key that the store fails to give', () => {
       )
     }
     world.advance(25 * hour)
-    const { sweep, retention } = world.start(withBadKeys(world.driver, 'all of it', () => true))
+    const { sweep, retention } = world.start(withBadKeys(world.driver, badness['all of it'], () => true))
     await assert.rejects(sweep.run('sweep'), { name: 'StorageError', reason: 'unavailable' })
     await assert.rejects(retention.run('remove'), { name: 'StorageError', reason: 'unavailable' })
   })

@@ -132,6 +132,19 @@ export const operations: Readonly<Record<string, Operation>> = {
     },
     run: ({ sweep }) => allOf(sweep.run('sweep')),
   },
+  // Only links lead to its bytes any more: their uploads have ended.
+  'sweep what an old image used': {
+    async before(world) {
+      const process = world.start()
+      for (let i = 0; i < 2; i++) {
+        world.advance(25 * hour)
+        await process.sweep.run('sweep')
+      }
+      await remove(sha256(first))(process)
+      world.advance(25 * hour)
+    },
+    run: ({ sweep }) => allOf(sweep.run('sweep')),
+  },
   // Without referrers: those that a run left behind when it failed count as untagged from then on.
   'apply the retention rules': {
     async before(world) {

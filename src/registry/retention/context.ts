@@ -34,6 +34,8 @@ export interface RetentionContext extends Context {
   /** `look` changes nothing: it decides and counts what a run would remove. */
   readonly mode: 'remove' | 'look'
   readonly counts: RetentionCounts
+  /** What the store failed to do, each once. */
+  readonly failures: Set<string>
   readonly onDecision: (decision: Decision) => void
   /** Called as the run goes through the repository it is at; from 0 to 1. */
   readonly reach: (fraction: number) => void

@@ -43,13 +43,14 @@ export function createRetention(context: Context, findRules: FindRules): Retenti
   return {
     async run(mode, { onDecision = () => undefined, report, ...cancel } = {}) {
       const counts: RetentionCounts = { repositories: 0, tags: 0, manifests: 0, waiting: 0, unreadable: 0, failed: 0 }
+      const failures = new Set<string>()
       let all = 0
       if (report !== undefined) for await (const _ of findRuled(context, findRules, cancel)) all++
       for await (const { repository, rules } of findRuled(context, findRules, cancel)) {
         const before = counts.repositories++
         const reach = (fraction: number): void => report?.(repository, (before + fraction) / Math.max(all, before + 1))
         reach(0)
-        const retention = { ...context, mode, counts, onDecision, reach }
+        const retention = { ...context, mode, counts, failures, onDecision, reach }
         await workOrCount(retention, () => retainRepository(retention, repository, rules, cancel))
       }
       return counts

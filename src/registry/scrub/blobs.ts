@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Cancel } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { noteGarbage } from '../garbage.ts'
-import { linksPrefix, uploadPrefix } from '../layout.ts'
+import { dataPrefix, linksPrefix, uploadPrefix } from '../layout.ts'
 import { type LinkRecord } from '../records.ts'
 import { lookAtUses } from '../sweep/uses.ts'
 import { type Candidate, findDigests } from '../sweep/digests.ts'
@@ -32,7 +32,9 @@ async function* groupByDigest(scrub: ScrubContext, after: string, cancel: Cancel
   let blob: Blob | undefined
   for await (const walked of walkLinks(scrub, after, cancel)) {
     if (walked.kind === 'unknown') scrub.tell({ kind: 'unknown', key: walked.key, outcome: 'found' })
-    if (walked.kind === 'unreadable') await settleUnreadable(scrub, walked.key, walked, 'remove', cancel)
+    if (walked.kind === 'unreadable') {
+      await orTell(scrub, walked.key, () => settleUnreadable(scrub, walked.key, walked, 'remove', cancel))
+    }
     if (walked.kind !== 'link') continue
     const { digest, key, record, text } = walked.link
     if (blob?.digest !== digest) {
@@ -96,8 +98,8 @@ async function findUnused(scrub: ScrubContext, blobs: readonly Blob[], cancel: C
   const atOnce = scrub.limits.maxParallelCalls
   const digestsOf = new Map<Candidate, ReadonlySet<Digest>>()
   await mapConcurrently(suspects, atOnce, async (suspect) => {
-    const { candidate } = await findDigests(scrub.sweep, suspect, cancel)
-    if (candidate !== undefined) digestsOf.set(candidate, suspect.digests)
+    const found = await orTell(scrub, dataPrefix(suspect.id), () => findDigests(scrub.sweep, suspect, cancel))
+    if (found?.candidate !== undefined) digestsOf.set(found.candidate, suspect.digests)
   })
   for (const unused of await pickUnused(scrub, [...digestsOf.keys()], cancel)) {
     if (mayRepair(scrub)) await noteGarbage(scrub, { digests: [...unused.digests] }, cancel)

@@ -3,11 +3,12 @@
  * the next push brings them anew. The mark comes first: who links them meanwhile looks for it afterwards, and backs off (DESIGN: handshake).
  */
 import type { Digest } from '../../oci/digest.ts'
-import { type Cancel, StorageError } from '../../storage/driver.ts'
+import type { Cancel } from '../../storage/driver.ts'
 import { dataMarkKey, dataPrefix, linksPrefix } from '../layout.ts'
 import type { LinkRecord } from '../records.ts'
 import type { Blob } from './blobs.ts'
 import { mayRepair, repairOutcome, type ScrubContext } from './context.ts'
+import { orTell } from './stored.ts'
 import { type BytesState, checkBytes } from './verify.ts'
 import { linksOf, type WalkedLink } from './walk-links.ts'
 
@@ -77,27 +78,19 @@ export async function verifyBlob(scrub: ScrubContext, { digest, variants }: Blob
   const damaged: { readonly variant: Variant; readonly detail: string }[] = []
   for (const [text, record] of variants) {
     const variant = { digest, text, record }
-    try {
+    // When the disk does not give the bytes, it may the next time, so nothing is condemned for it.
+    const look = async (): Promise<void> => {
       const state = await judge(scrub, variant, cancel)
       if (state.state === 'whole') wholeIds.add(record.id)
       if (state.state === 'gone') await settleGone(scrub, variant, cancel)
       if (state.state === 'damaged') damaged.push({ variant, detail: state.detail })
-    } catch (error) {
-      cancel.signal?.throwIfAborted()
-      if (!(error instanceof StorageError)) throw error
-      // The disk does not give the bytes. It may the next time, so nothing is condemned for it.
-      scrub.tell({
-        kind: 'unreadable',
-        key: dataPrefix(record.id),
-        digest,
-        detail: error.message,
-        outcome: 'found',
-      })
     }
+    await orTell(scrub, dataPrefix(record.id), look, { digest })
   }
   for (const { variant, detail } of damaged) {
     // Another link says otherwise of the same bytes, and is right: this one link is what is damaged.
     const what = wholeIds.has(variant.record.id) ? 'link' : 'bytes'
-    await settleDamaged(scrub, variant, { detail, what }, cancel)
+    const settle = (): Promise<void> => settleDamaged(scrub, variant, { detail, what }, cancel)
+    await orTell(scrub, dataPrefix(variant.record.id), settle, { digest })
   }
 }

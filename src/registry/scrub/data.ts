@@ -5,13 +5,13 @@
  */
 import { listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { parseSegmentKey, uploadPrefix } from '../layout.ts'
+import { linkedAsKey, parseSegmentKey, uploadPrefix } from '../layout.ts'
 import { placeOf } from '../places.ts'
 import { decodeGarbage } from '../records.ts'
 import { batchSize, type ScrubContext } from './context.ts'
 import { createIdFilter, type IdFilter } from './id-filter.ts'
 import { restoreLinkedAs } from './lost-claims.ts'
-import { readStored, settleUnreadable } from './stored.ts'
+import { orTell, readStored, settleUnreadable } from './stored.ts'
 import { settleUnlinked } from './unlinked.ts'
 import { walkLinks } from './walk-links.ts'
 
@@ -97,7 +97,9 @@ async function hasLostDigests(
 ): Promise<boolean> {
   if (linkedAs === undefined) {
     if (!isDoubled) return false
-    return (await scrub.driver.list(uploadPrefix(id), { ...cancel, limit: 1 })).entries.length === 0
+    const { entries } = await scrub.driver.list(uploadPrefix(id), { ...cancel, limit: 1 })
+    // The sweep writes it before the claims go.
+    return entries.length === 0 && (await scrub.driver.stat(linkedAsKey(id), cancel)) === undefined
   }
   const stored = await readStored(scrub, linkedAs, decodeGarbage, cancel)
   if (stored.state !== 'unreadable') return false
@@ -127,7 +129,8 @@ export async function scrubData(scrub: ScrubContext, after: string, cancel: Canc
     } else if (bytes.oldestMark !== undefined && now - bytes.oldestMark >= scrub.limits.leaseMs) {
       scrub.tell({ kind: 'condemned', key: `data/${bytes.id}/`, outcome: 'found' })
     }
-    if (linked.mayHave(bytes.id) && (await hasLostDigests(scrub, bytes, cancel))) lost.push(bytes.id)
+    const isLost = (): Promise<boolean> => hasLostDigests(scrub, bytes, cancel)
+    if (linked.mayHave(bytes.id) && (await orTell(scrub, last, isLost)) === true) lost.push(bytes.id)
     if (suspects.length + lost.length >= suspectsAtOnce) await settle(last)
     // With a suspect under way the position stays before it.
     else if (++seen % batchSize === 0 && suspects.length + lost.length === 0) scrub.reach(last)

@@ -18,6 +18,7 @@ import {
 import { encodeRecord } from '../records.ts'
 import { hashBytes } from '../sweep/digests.ts'
 import { mayRepair, type ScrubContext } from './context.ts'
+import { orTell } from './stored.ts'
 import { walkLinks } from './walk-links.ts'
 
 /** The claims that cannot be read, by upload. */
@@ -65,19 +66,23 @@ export async function restoreDigests(scrub: ScrubContext, lost: LostClaims, canc
   if (lost.size === 0) return
   const { driver, tell } = scrub
   const closed = new Set<string>()
-  if (mayRepair(scrub)) for (const id of lost.keys()) if (await close(scrub, id, cancel)) closed.add(id)
+  for (const id of mayRepair(scrub) ? lost.keys() : []) {
+    if ((await orTell(scrub, uploadPrefix(id), () => close(scrub, id, cancel))) === true) closed.add(id)
+  }
   const found = closed.size === 0 ? undefined : await findDigests(scrub, closed, cancel)
+  const settle = async (id: string, claims: readonly string[], linked: ReadonlySet<Digest>): Promise<true> => {
+    const said = linked.size === 0 ? [] : [...linked, ...(await hashSegments(scrub, id, cancel))]
+    for (const digest of said) await driver.write(closedAsKey(id, digest), Buffer.alloc(0), cancel)
+    // What nobody links is not to be ended under the digests of its other claims alone: the bytes are looked at as all that nobody links.
+    const keys: string[] = []
+    for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) keys.push(key)
+    for (const key of linked.size === 0 ? keys : claims) await driver.remove(key, cancel)
+    return true
+  }
   for (const [id, claims] of lost) {
-    const isSettled = found !== undefined && closed.has(id)
-    if (isSettled) {
-      const digests = found.get(id) ?? new Set<Digest>()
-      const said = digests.size === 0 ? [] : [...digests, ...(await hashSegments(scrub, id, cancel))]
-      for (const digest of said) await driver.write(closedAsKey(id, digest), Buffer.alloc(0), cancel)
-      // What nobody links is not to be ended under the digests of its other claims alone: the bytes are looked at as all that nobody links.
-      const keys: string[] = []
-      for await (const { key } of listAll(driver, uploadPrefix(id), cancel)) keys.push(key)
-      for (const key of digests.size === 0 ? keys : claims) await driver.remove(key, cancel)
-    }
+    const linked = found?.get(id) ?? new Set<Digest>()
+    const isSettleable = found !== undefined && closed.has(id)
+    const isSettled = isSettleable && (await orTell(scrub, uploadPrefix(id), () => settle(id, claims, linked))) === true
     tell({
       kind: 'unreadable',
       key: claims[0] ?? uploadPrefix(id),
@@ -94,11 +99,13 @@ export async function restoreLinkedAs(scrub: ScrubContext, ids: readonly string[
   for (const id of ids) {
     const linked = found?.get(id)
     const key = linkedAsKey(id)
-    const isSettled = mayRepair(scrub) && linked !== undefined
-    if (isSettled) {
+    const settle = async (): Promise<boolean> => {
+      if (!mayRepair(scrub) || linked === undefined) return false
       const digests = [...new Set([...linked, ...(await hashSegments(scrub, id, cancel))])]
       await scrub.driver.write(key, encodeRecord({ digests }), { ...cancel, reserve: true })
+      return true
     }
+    const isSettled = (await orTell(scrub, key, settle)) === true
     scrub.tell({ kind: 'unreadable', key, outcome: isSettled ? 'repaired' : 'found' })
   }
 }

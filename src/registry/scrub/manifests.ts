@@ -40,6 +40,8 @@ async function isBlobThere(
   const key = linkKey(digest, repository)
   if (there.has(key)) return true
   const link = await readStored(scrub, key, decodeLink, cancel)
+  // The store does not say: that is told of where the link lies.
+  if (link.state === 'unreadable' && link.version === undefined) return true
   if (link.state !== 'read' || !(await hasBytes(scrub, link.value, cancel))) return false
   there.set(key, true)
   return true

@@ -12,16 +12,22 @@ import { batchSize, mayRepair, repairOutcome, type ScrubContext } from './contex
 import { findPendingManifests, type NamedManifest, nameOf } from './pending.ts'
 import { orTell, readStored, settleUnreadable } from './stored.ts'
 
-/** What the sweep would remove behind a manifest, and does in the mode `sweep`; nothing when something of it cannot be read. */
+/** What the sweep would remove behind a manifest, and does in the mode `sweep`; nothing when something of it cannot be read, or the store fails: that is told. */
 async function countDead(
-  { sweep }: ScrubContext,
+  { sweep, tell }: ScrubContext,
   { repository, digest }: NamedManifest,
   mode: 'look' | 'sweep',
   cancel: Cancel,
 ): Promise<{ readonly hints: number; readonly tags: number }> {
   const counts = createCounts()
-  // What cannot be read is told of where it lies.
-  await workOrCount(sweep, () => cleanNames({ ...sweep, mode, counts }, repository, digest, cancel))
+  const done = await workOrCount({ counts }, () => cleanNames({ ...sweep, mode, counts }, repository, digest, cancel))
+  if (done === undefined) {
+    const key = namedPrefix(repository, digest)
+    const { failure: detail } = counts
+    // A torn record is told of where it lies.
+    if (detail !== undefined) tell({ kind: 'unreadable', key, repository, digest, detail, outcome: 'found' })
+    return { hints: 0, tags: 0 }
+  }
   return { hints: counts.hints + counts.marks, tags: counts.tags }
 }
 

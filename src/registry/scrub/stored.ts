@@ -2,7 +2,7 @@
 import type { Cancel } from '../../storage/driver.ts'
 import { placeOf } from '../places.ts'
 import { isStoreFailure } from '../sweep/unreadable.ts'
-import { mayRepair, type ScrubContext } from './context.ts'
+import { type Finding, mayRepair, type ScrubContext } from './context.ts'
 
 /** A record as it stands: read, absent, or there and not to be read; without a version when the store does not give it, and may the next time. */
 export type Stored<T> =
@@ -34,12 +34,17 @@ export async function readStored<T>(
 }
 
 /** Does what there is to do at a key; where the store fails, that is told, and the scrub goes on behind it. */
-export async function orTell<T>({ tell }: ScrubContext, key: string, work: () => Promise<T>): Promise<T | undefined> {
+export async function orTell<T>(
+  { tell }: ScrubContext,
+  key: string,
+  work: () => Promise<T>,
+  about: Pick<Finding, 'digest'> = {},
+): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
     if (!isStoreFailure(error)) throw error
-    tell({ kind: 'unreadable', key, detail: error.message, outcome: 'found' })
+    tell({ kind: 'unreadable', key, ...about, detail: error.message, outcome: 'found' })
     return undefined
   }
 }

@@ -59,6 +59,8 @@ export type SweepPhase = 'pushes' | 'garbage' | 'uploads' | 'leftovers'
 export interface SweepContext extends Context {
   readonly sweepLimits: SweepLimits
   readonly counts: SweepCounts
+  /** What the store failed to do, each once; absent in a scrub, which ends for no such thing. */
+  readonly failures?: Set<string> | undefined
   /** Whether retention wants to know since when a manifest of this repository has been untagged; absent: nowhere. */
   readonly tracksUntagged?: ((repository: RepositoryName) => boolean) | undefined
   /** `look` changes nothing: it counts what a run would do. */

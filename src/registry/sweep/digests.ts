@@ -97,9 +97,12 @@ async function hashOnce(
   cancel: Cancel,
 ): Promise<Iterable<Digest> | undefined> {
   if (sweep.seenSince.has(linkedAsKey(id))) return undefined
+  sweep.seenSince.set(linkedAsKey(id), sweep.monotonicMs())
+  // Also when the store fails at a byte far behind: reading all before it every few minutes would gain nothing.
   const found = await hashBytes(sweep, segments, cancel)
-  if (found === 'ambiguous') sweep.seenSince.set(linkedAsKey(id), sweep.monotonicMs())
-  return found === 'ambiguous' ? undefined : found
+  if (found === 'ambiguous') return undefined
+  sweep.seenSince.delete(linkedAsKey(id))
+  return found
 }
 
 /**

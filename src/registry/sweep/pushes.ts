@@ -51,7 +51,7 @@ async function takeBack(sweep: SweepContext, push: FoundPush, cancel: Cancel): P
   counts.pushes++
   if (mode === 'look') return
   const garbage = await readGarbage(sweep, push, cancel)
-  await noteGarbage(sweep, garbage, cancel)
+  await noteGarbage(sweep, garbage, cancel, push.push)
   if (driver.promotion === 'copy') {
     await driver.write(pushOverKey(push.repository, push.push), encodeRecord(garbage), { ...cancel, reserve: true })
   }

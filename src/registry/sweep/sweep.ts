@@ -66,7 +66,8 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
       const counts = createCounts()
       // A run that only looks remembers what it has counted, and nothing beyond itself.
       const seenSince = mode === 'sweep' ? swept : createSeen()
-      const sweep: SweepContext = { ...dependencies, counts, mode, contents, seenSince, report }
+      const failures = new Set<string>()
+      const sweep: SweepContext = { ...dependencies, counts, failures, mode, contents, seenSince, report }
       report('pushes', 0)
       await takeBackPushes(sweep, cancel)
       report('garbage', 0)

@@ -16,9 +16,11 @@ interface Counting {
     /** What it said of the first. */
     failure?: string
   }
+  /** What the store said, each once: one bad key is met again and again. Absent: the run never ends for that. */
+  readonly failures?: Set<string> | undefined
 }
 
-/** After so many failures it is not a key that is bad, but the store is away: the run ends with the next one. */
+/** After so many different failures it is not a key that is bad, but the store is away: the run ends with the next one. */
 const maxFailures = 100
 
 /** What a record says; `undefined` when it cannot be read. */
@@ -41,10 +43,12 @@ export async function workOrCount<T>(counting: Counting, work: () => Promise<T>)
   }
 }
 
-function countOrThrow({ counts }: Counting, error: unknown): void {
+function countOrThrow({ counts, failures }: Counting, error: unknown): void {
   if (isStoreFailure(error)) {
-    if (++counts.failed > maxFailures) throw error
+    counts.failed++
     counts.failure ??= error.message
+    failures?.add(error.message)
+    if (failures !== undefined && failures.size > maxFailures) throw error
     return
   }
   // A manifest that is JSON but no manifest is refused as a client's would be.

@@ -23,14 +23,14 @@ export interface Use {
   readonly modified: number
 }
 
-/** Candidates that are marked together: a mark that must go again stands for a second or so, shorter than a request waits for it. */
+/** Candidates, about, that are marked together: a mark that must go again stands for a second or so, shorter than a request waits for it. */
 const maxGroup = 1000
 
-/** Links that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
+/** Links, about, that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
 const maxGroupLinks = 50_000
 
-/** Candidates whose links are looked at before those are counted. */
-const looksAtOnce = 64
+/** Candidates whose links are looked at before those are counted: by so many a group may be larger. */
+const looksAtOnce = 40
 
 export interface Look {
   readonly candidate: Candidate
