@@ -1,33 +1,7 @@
-/** Writes `docs/telemetry.md`: every metric, every line of the log and the fields of a request; tests compare it with the code. */
+/** Writes `docs/telemetry.md`: every metric, every line of the log, and their fields; tests compare it with the code. */
 import { requestLineFields } from './access-log.ts'
+import { lineFields, logMessages } from './lines.ts'
 import { createMetrics, type MetricDescription } from './metrics.ts'
-
-/** Every message of the log but `request`, with what it means to whoever reads it. */
-export const logMessages: Readonly<Record<string, string>> = {
-  'Berth listens': 'Requests are taken from now on; the fields say where, and where the data is.',
-  'Berth has no users yet: whoever reaches this address may push, pull and delete':
-    'It listens on more than this machine.',
-  'Berth stops: no new connections, running requests may end': 'The first signal to stop came; they have `limitMs`.',
-  'requests that were still running were cut': 'They took longer than `http.stopTimeout`, or a second signal came.',
-  'a worker ended; it is replaced': '`cause` and `reason` say why; requests that it answered are broken off.',
-  'a worker listens': 'One of the first; `worker` is its process. At level `debug`.',
-  'a worker took the place': 'Its replacement listens.',
-  'an error that nobody caught; this is a bug, please report it':
-    'The process ends when its requests have, or soon, and is replaced.',
-  'Berth has stopped': 'The last line.',
-  'the store takes no writes now; reads go on': 'At the start: the disk is full or read-only, `reason` says which.',
-  'a request failed': 'It was answered 5xx; `requestId` leads to its other line, `error` says why.',
-  'an answer broke off': 'The store failed within an answer that had begun; its connection was cut.',
-  'the pulse failed to answer': 'A bug in `/healthz`, `/readyz` or `/metrics`.',
-  swept: 'A sweep ended, with what it removed; `debug` when there was nothing.',
-  'a sweep failed; the next one goes on': 'The store failed; nothing is lost but time.',
-  'retention rules applied': 'A run of retention ended, with what it removed.',
-  'a retention run failed; the next one goes on': 'The store failed; nothing is lost but time.',
-  'the sweeper ended; it is started again': 'The process beside the server died, or was killed.',
-  'scrubbed: everything is as it should be': 'A scrub ended.',
-  'scrubbed: see berth scrub': 'A scrub found something; [operations.md](operations.md) explains the kinds.',
-  'a scrub failed; it goes on later': 'The store failed; it goes on from where it was.',
-}
 
 const intro = `# Metrics and log
 
@@ -74,9 +48,16 @@ export function renderTelemetryPage(): string {
     '',
     '### Other lines',
     '',
-    '| message | what it means |',
+    '| message | what it means | fields |',
+    '|---|---|---|',
+    ...Object.entries(logMessages).map(
+      ([message, { meaning, fields }]) =>
+        `| ${message} | ${meaning} | ${fields.map((field) => `\`${field}\``).join(', ')} |`,
+    ),
+    '',
+    '| field | what it is |',
     '|---|---|',
-    ...Object.entries(logMessages).map(([message, meaning]) => `| ${message} | ${meaning} |`),
+    ...Object.entries(lineFields).map(([name, meaning]) => `| \`${name}\` | ${meaning} |`),
     '',
   ].join('\n')
 }
