@@ -1,6 +1,7 @@
 /** What every part of the local registry works with. Nothing in it changes while the registry runs. */
 import type { Driver } from '../storage/driver.ts'
 import type { ImmutableTags } from './immutable.ts'
+import type { KeptRecords } from './kept.ts'
 
 /** Limits and times of the registry; the configuration has their defaults and reasons. */
 export interface RegistryLimits {
@@ -40,6 +41,8 @@ export interface Context {
   readonly createId: () => string
   /** The wall clock in ms since 1970: for the record only, no protocol depends on it. */
   readonly now: () => number
+  /** Records that requests have read; absent: each is read anew. */
+  readonly kept?: KeptRecords | undefined
   /** Takes what is counted. */
   readonly count?: ((event: CountedEvent) => void) | undefined
   /** Resolves after so many ms; rejects when aborted. */

@@ -4,8 +4,9 @@
  */
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { Cancel, ListEntry } from '../storage/driver.ts'
+import type { Cancel, ListEntry, StoredValue } from '../storage/driver.ts'
 import type { Context } from './context.ts'
+import { readRecord } from './kept.ts'
 import { dataPrefix, isDataMark, linkKey, renewalKey } from './layout.ts'
 import { judgeMarks, type Look, lookPastFreshMarks } from './marks.ts'
 import { decodeLink, type LinkRecord } from './records.ts'
@@ -22,15 +23,20 @@ export interface Link extends LinkRecord {
 const maxReplacements = 10
 
 /** The link of a repository to a blob, whether or not its bytes are there. */
-export async function readLink(
-  { driver }: Context,
+export function readLink(
+  { driver, kept }: Context,
   repository: RepositoryName,
   digest: Digest,
   cancel: Cancel,
 ): Promise<Link | undefined> {
-  const stored = await driver.read(linkKey(digest, repository), cancel)
-  if (stored === undefined) return undefined
-  return { ...decodeLink(stored.bytes), repository, digest, modified: stored.modified, version: stored.version }
+  const toLink = ({ bytes, modified, version }: StoredValue): Link => ({
+    ...decodeLink(bytes),
+    repository,
+    digest,
+    modified,
+    version,
+  })
+  return readRecord(driver, kept?.links, linkKey(digest, repository), toLink, cancel)
 }
 
 interface BytesLook extends Look {

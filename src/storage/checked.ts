@@ -9,6 +9,14 @@ function checkPathOf(pathOf: (key: string) => string, rules: KeyRules): (key: st
   }
 }
 
+function checkStamp(stamp: NonNullable<Driver['stamp']>, rules: KeyRules): Driver['stamp'] {
+  return async (prefix, options) => {
+    options?.signal?.throwIfAborted()
+    rules.checkPrefix(prefix)
+    return stamp(prefix, options)
+  }
+}
+
 /** Wraps a driver so that only calls which keep the rules of `Driver` reach it. */
 export function checkCalls(driver: Driver, rules: KeyRules): Driver {
   return {
@@ -60,6 +68,7 @@ export function checkCalls(driver: Driver, rules: KeyRules): Driver {
       if (!(options.limit >= 1)) throw new Error('a list needs a limit of at least 1')
       return driver.list(prefix, options)
     },
+    stamp: driver.stamp && checkStamp(driver.stamp, rules),
     async tidy(options) {
       options?.signal?.throwIfAborted()
       return driver.tidy(options)

@@ -179,6 +179,12 @@ export interface Driver {
    */
   list(prefix: string, options: ListOptions): Promise<Listing>
 
+  /**
+   * Names the keys and folded prefixes directly below a prefix as they stand now: while this stays the same, none was added or removed. `undefined` when
+   * that cannot be told yet. Only drivers that can tell without a list have this.
+   */
+  readonly stamp?: ((prefix: string, options?: Cancel) => Promise<string | undefined>) | undefined
+
   /** Removes the driver's own leftovers of killed processes; returns how many. Safe at any time, from any process. */
   tidy(options?: Cancel): Promise<number>
 

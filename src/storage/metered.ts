@@ -50,8 +50,10 @@ export function meterDriver(driver: Driver, meter: Meter, elapsedMs: () => numbe
     }
   }
 
+  const { stamp } = driver
   return {
     ...driver,
+    stamp: stamp && ((prefix, options) => end('stamp', elapsedMs(), stamp(prefix, options), isThere)),
     read: (key, options) => end('read', elapsedMs(), driver.read(key, options), isThere),
     stat: (key, options) => end('stat', elapsedMs(), driver.stat(key, options), isThere),
     open: (key, range, options) => end('open', elapsedMs(), driver.open(key, range, options), isThere),

@@ -124,7 +124,7 @@ describe('a tag', () => {
     const world = createWorld()
     const old = await pushImage(world.registry, repo, 'v1', ['one'])
     world.intercept = async ({ method, key }) => {
-      if (method !== 'read' || !key.startsWith('manifests/')) return
+      if (!['read', 'stat'].includes(method) || !key.startsWith('manifests/')) return
       world.intercept = undefined
       await pushImage(world.other, repo, 'v1', ['two'])
       await world.other.manifests.remove(repo, at(old.digest))

@@ -1,5 +1,5 @@
 /** What is in one directory, as keys and further directories in byte order; kept as long as it is proven to be right. */
-import type { Dirent } from 'node:fs'
+import type { Dirent, Stats } from 'node:fs'
 import { isSegment, type KeyRules } from '../keys.ts'
 import { requireFolder } from './directories.ts'
 import type { Disk } from './disk.ts'
@@ -25,14 +25,35 @@ export async function childrenOf(disk: Disk, prefix: string): Promise<Children> 
   }
 }
 
-async function readChildren({ calls, paths, rules, kept, now }: Disk, prefix: string): Promise<Children> {
+function stampOf({ ino, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${mtimeMs} ${ctimeMs}`
+}
+
+function isSettled({ now }: Disk, { mtimeMs }: Stats): boolean {
+  return now() - mtimeMs > settledMs
+}
+
+/** `Driver.stamp`: of a directory that is not there, too. */
+export async function stampChildren(disk: Disk, prefix: string): Promise<string | undefined> {
+  try {
+    const stats = await disk.calls.stat(disk.paths.directoryOf(prefix))
+    return isSettled(disk, stats) ? stampOf(stats) : undefined
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await requireFolder(disk, disk.paths.directoryOf(prefix.slice(0, prefix.indexOf('/') + 1)))
+    return 'absent'
+  }
+}
+
+async function readChildren(disk: Disk, prefix: string): Promise<Children> {
+  const { calls, paths, rules, kept } = disk
   const directory = paths.directoryOf(prefix)
   const stats = await calls.stat(directory)
-  const stamp = `${stats.ino} ${stats.mtimeMs} ${stats.ctimeMs}`
+  const stamp = stampOf(stats)
   const known = kept?.get(directory)
   if (known?.stamp === stamp) return known.children
   // The stamp is older than the names: with a change in between it differs at the next look.
-  const settled = now() - stats.mtimeMs > settledMs
+  const settled = isSettled(disk, stats)
   const toChild = prefix === '' ? topChild(rules) : innerChild(rules, prefix)
   const found: string[] = []
   for (const entry of await calls.readEntries(directory, stats.size)) {

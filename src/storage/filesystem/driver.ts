@@ -6,6 +6,7 @@ import { createKeyRules } from '../keys.ts'
 import { type Ballast, createBallast } from './ballast.ts'
 import type { Calls } from './calls.ts'
 import { createRecord } from './candidates.ts'
+import { stampChildren } from './children.ts'
 import { removeEmpty, requireFolder, temporaryGone } from './directories.ts'
 import { createDisk, type Disk } from './disk.ts'
 import { codeOf, translateErrors } from './errors.ts'
@@ -102,6 +103,11 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
         }),
       ),
     list: (prefix, options) => translateErrors(`listing ${prefix}`, () => listKeys(disk, prefix, options)),
+    // The time stamps of a network mount are by another machine's clock: how old they are cannot be told.
+    stamp:
+      mount === 'network'
+        ? undefined
+        : (prefix) => translateErrors(`listing ${prefix}`, () => stampChildren(disk, prefix)),
     tidy: ({ signal } = {}) =>
       translateErrors('tidying', async () => {
         const removed = await tidyTemporary(disk, signal)

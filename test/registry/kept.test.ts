@@ -1,0 +1,97 @@
+/** What is kept of records and answers is never older than the store. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { parseReference } from '../../src/oci/name.ts'
+import { keySpace } from '../../src/registry/layout.ts'
+import { createLocalRegistry } from '../../src/registry/local.ts'
+import type { Registry } from '../../src/registry/registry.ts'
+import { createFilesystemDriver } from '../../src/storage/filesystem/driver.ts'
+import { createFolder, type Folder } from '../storage/folder.ts'
+import { createWorld, limits, ociManifest, pushImage, repo } from './harness.ts'
+
+describe('a record that was read', () => {
+  it('is looked at in the store each time, and read again when it is another', async () => {
+    const { registry, other, calls } = createWorld()
+    const first = await pushImage(other, repo, 'v1', ['one'])
+    const read = async (): Promise<string> => {
+      calls.length = 0
+      const { digest } = await registry.manifests.get(repo, parseReference('v1'))
+      return [digest, ...calls.map(({ method }) => method)].join(' ')
+    }
+    assert.equal(await read(), `${first.digest} read read`)
+    assert.equal(await read(), `${first.digest} stat stat`)
+    const second = await pushImage(other, repo, 'v1', ['two'])
+    assert.equal(await read(), `${second.digest} stat read read`)
+    await other.manifests.remove(repo, parseReference(second.digest))
+    await assert.rejects(read(), { code: 'MANIFEST_UNKNOWN' })
+    await pushImage(other, repo, 'v1', ['two'])
+    assert.equal(await read(), `${second.digest} stat read stat read`)
+  })
+})
+
+describe('the referrers of a manifest in a folder', () => {
+  let folder: Folder
+  before(async () => {
+    folder = await createFolder()
+  })
+  after(() => folder.remove())
+
+  /** A registry of its own on the folder, as another process has it, that says which calls it makes; its clock is ahead: what it sees has settled. */
+  async function open(aheadMs: number): Promise<{ registry: Registry; calls: string[] }> {
+    const calls: string[] = []
+    const now = (): number => Date.now() + aheadMs
+    const driver = await createFilesystemDriver({
+      root: join(folder.root, 'store'),
+      keySpace,
+      mount: 'local',
+      ballastBytes: 0,
+      now,
+      createId: randomUUID,
+    })
+    const list: typeof driver.list = (prefix, options) => {
+      calls.push(prefix)
+      return driver.list(prefix, options)
+    }
+    const context = { driver: { ...driver, list }, limits, createId: randomUUID, now, sleep: async () => {} }
+    return { registry: createLocalRegistry(context), calls }
+  }
+
+  it('are kept while nothing changed, and never longer', async () => {
+    const [{ registry, calls }, { registry: other }] = [await open(10_000), await open(0)]
+    const subject = await pushImage(other, repo, 'v1')
+    const names = { subject: { mediaType: ociManifest, digest: subject.digest, size: subject.bytes.length } }
+    const count = async (): Promise<string> => {
+      calls.length = 0
+      const { items } = await registry.referrers.list(repo, subject.digest, { limit: 10 })
+      return `${items.length} ${calls.length === 0 ? 'kept' : 'made'}`
+    }
+    const push = (tag: string): Promise<{ digest: string }> => pushImage(other, repo, tag, [tag], names)
+    assert.deepEqual([await count(), await count()], ['0 made', '0 kept'])
+    const one = await push('one')
+    const two = await push('two')
+    assert.deepEqual([await count(), await count()], ['2 made', '2 kept'])
+    await other.manifests.remove(repo, parseReference(one.digest))
+    // A hint that leads nowhere may lead to a manifest at any moment.
+    assert.deepEqual([await count(), await count()], ['1 made', '1 made'])
+    await push('one')
+    assert.deepEqual([await count(), await count()], ['2 made', '2 kept'])
+    await other.manifests.remove(repo, parseReference(two.digest))
+    assert.equal(await count(), '1 made')
+    await push('two')
+    // The tag that clients kept before registries had referrers; its index may change without a new name.
+    await pushImage(other, repo, subject.digest.replace(':', '-'))
+    assert.deepEqual([await count(), await count()], ['2 made', '2 made'])
+  })
+
+  it('are not kept while their folders are so young that they may change within the same time stamp', async () => {
+    const { registry, calls } = await open(0)
+    const subject = await pushImage(registry, repo, 'young')
+    for (let time = 0; time < 2; time++) {
+      calls.length = 0
+      await registry.referrers.list(repo, subject.digest, { limit: 10 })
+      assert.notEqual(calls.length, 0)
+    }
+  })
+})
