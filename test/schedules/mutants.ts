@@ -247,10 +247,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a scrub: the mark on what nobody seems to link',
     change: {
       file: 'scrub/unlinked.ts',
-      apply: replace(
-        'driver.write(mark, Buffer.alloc(0), { ...cancel, reserve: true, durable: false }),',
-        'Promise.resolve(mark),',
-      ),
+      apply: replace('() => driver.write(mark, Buffer.alloc(0), write)', 'async () => mark'),
     },
     scenarios: ['scrub of what nobody links'],
   },

@@ -19,6 +19,7 @@ export type ScrubKind =
   | 'body or renewal of a dead upload'
   | 'hint that leads nowhere'
   | 'note on a manifest that is gone'
+  | 'scratch of a start that was killed, less than an hour old'
 
 export interface Leftovers {
   readonly keys: number
@@ -138,6 +139,8 @@ export async function findLeftovers(driver: Driver, model: Model): Promise<Lefto
     if (top === 'data') {
       const kind = judgeData(key, links)
       if (kind !== undefined) scrub(kind, key)
+    } else if (top === 'scratch' && Date.now() - ((await driver.stat(key))?.modified ?? 0) < 3_600_000) {
+      scrub('scratch of a start that was killed, less than an hour old', key)
     } else if (top === 'blobs' && links.living.has(links.unused.get(key) ?? '')) {
       scrub('link that shares living bytes', key)
     } else if (top === 'named') {

@@ -18,6 +18,10 @@ const times = {
   BERTH_RETENTION_INTERVAL: '2s',
 }
 
+/** What Node itself prints in a worker that was being started when its primary was killed, before a line of ours runs. */
+const orphanedAtBirth =
+  /^node:events:\d+\n(?:(?!^Node\.js v).*\n)*?.*write EPIPE\n(?:(?!^Node\.js v).*\n)*?.*initializeClusterIPC(?:(?!^Node\.js v).*\n)*?^Node\.js v.*$/gm
+
 /** Where the memory of a process is written down. */
 export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
 
@@ -88,7 +92,7 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
   const daemons = ports.map(start)
 
   function hear({ output }: Daemon): void {
-    const lines = output().split('\n')
+    const lines = output().replace(orphanedAtBirth, '').split('\n')
     complaints.push(
       ...lines.filter((line) => line !== '' && !/sweeper ended|a worker ended|"code":"UNAVAILABLE"/.test(line)),
     )

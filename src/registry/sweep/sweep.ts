@@ -33,12 +33,15 @@ const maxSeen = 100_000
 /** What nobody asked for in this time was settled by another process; in ms. */
 const forgetAfterMs = 86_400_000
 
+/** A start-up check takes a second; one whose process is paused for longer than this fails, and is done again. In ms. */
+const scratchAgeMs = 3_600_000
+
 /** Removes what start-up checks left whose process was killed. */
-async function tidyScratch({ driver, limits }: SweepContext, cancel: Cancel): Promise<number> {
+async function tidyScratch({ driver }: SweepContext, cancel: Cancel): Promise<number> {
   let removed = 0
   for await (const page of listPages(driver, scratchPrefix, { ...cancel, times: true })) {
     for (const { key, modified = 0 } of page.entries) {
-      if ((page.now ?? 0) - modified < limits.pushIdleMs) continue
+      if ((page.now ?? 0) - modified < scratchAgeMs) continue
       await driver.remove(key, { ...cancel, durable: false })
       removed++
     }
