@@ -21,18 +21,37 @@ import {
   uploadUnknown,
 } from './sessions.ts'
 
-/** What a closing request brings: a sealed segment when it had a body, and the digest of the whole. */
+/** A body that was written, compared and not yet sealed. */
+export interface Body {
+  readonly segment: Segment
+  readonly seal: () => Promise<void>
+}
+
+/** What a closing request brings: a body when it had one, and the digest of the whole. */
 export interface Closing {
-  readonly segment: Segment | undefined
+  readonly body: Body | undefined
   readonly digest: Digest
 }
 
 /** An empty blob has a segment too: that it is there is what tells readers that the sweep has not taken the blob. */
-async function writeEmptySegment({ driver, createId }: Context, id: string, cancel: Cancel): Promise<Segment> {
+async function openEmptyBody({ driver, createId }: Context, id: string, cancel: Cancel): Promise<Body> {
   const key = segmentKey(id, 0, createId())
   const writer = await driver.writeStream(key, cancel)
-  await writer.seal()
-  return { key, size: 0 }
+  return { segment: { key, size: 0 }, seal: () => writer.seal() }
+}
+
+/** Seals the body while the entry is written: two waits for the disk are one. Nothing relies on the entry before the claim. */
+async function sealAndEnter(
+  { driver }: Context,
+  { seal }: Body,
+  entry: string,
+  enter: () => Promise<unknown>,
+): Promise<void> {
+  const outcomes = await Promise.allSettled([seal(), enter()])
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed === undefined) return
+  await driver.remove(entry, { durable: false }).catch(() => undefined)
+  throw failed.reason
 }
 
 /** The upload with the last body claimed, and the entry that will become the link. */
@@ -46,10 +65,9 @@ async function claimAndEnter(
   const { driver } = context
   const before = await readUploadSegments(context, upload, cancel)
   const enter = (size: number, segments: readonly Segment[]): Promise<unknown> =>
-    driver.write(entry, encodeRecord({ id: upload.id, size, segments }), { ...cancel, durable: false })
-  const segment =
-    closing.segment ?? (upload.chunks === 0 ? await writeEmptySegment(context, upload.id, cancel) : undefined)
-  if (segment === undefined) {
+    driver.write(entry, encodeRecord({ id: upload.id, size, segments }), { ...cancel, durable: false, toPromote: true })
+  const body = closing.body ?? (upload.chunks === 0 ? await openEmptyBody(context, upload.id, cancel) : undefined)
+  if (body === undefined) {
     if (upload.digest !== closing.digest) {
       // Durable: the claims tell another digest, and nothing would look for this one.
       await driver.write(closedAsKey(upload.id, closing.digest), Buffer.alloc(0), cancel)
@@ -57,10 +75,9 @@ async function claimAndEnter(
     await enter(upload.size, before)
     return upload
   }
-  const [claimed] = await Promise.all([
-    claim(context, upload, segment, closing.digest, cancel),
-    enter(upload.size + segment.size, [...before, segment]),
-  ])
+  const { segment } = body
+  await sealAndEnter(context, body, entry, () => enter(upload.size + segment.size, [...before, segment]))
+  const claimed = await claim(context, upload, segment, closing.digest, cancel)
   if (claimed !== undefined) return claimed
   await Promise.all([driver.remove(entry), driver.remove(segment.key)])
   throw new OutOfOrderError((await loadUpload(context, upload.repository, upload.id, cancel)).size)

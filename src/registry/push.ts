@@ -121,7 +121,7 @@ async function makeManifest(context: Context, attempt: Attempt, cancel: Cancel):
   const { repository, digest, tags, parsed, bytes, by, id } = attempt
   const record = encodeManifest({ digest, mediaType: parsed.mediaType, push: id, at: now(), by }, bytes)
   await Promise.all([
-    driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false }),
+    driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false, toPromote: true }),
     mapConcurrently([...tags.keys()], limits.maxParallelCalls, (n) =>
       enterTag(context, attempt, { n, incarnation: id }, cancel),
     ),

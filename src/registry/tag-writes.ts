@@ -52,7 +52,8 @@ export async function enterTag(
   cancel: Cancel,
 ): Promise<void> {
   const record = encodeTag(context, attempt, incarnation)
-  await context.driver.write(pushTagKey(attempt.repository, attempt.id, n), record, { ...cancel, durable: false })
+  const options = { ...cancel, durable: false, toPromote: true }
+  await context.driver.write(pushTagKey(attempt.repository, attempt.id, n), record, options)
 }
 
 /** Writes one tag, of which the entry and the hint are there. False when the push was taken back, or another one was faster. */

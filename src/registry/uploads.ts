@@ -111,9 +111,8 @@ async function closeWithChunk(
     await writer?.discard()
     throw error
   }
-  await writer?.seal()
-  const segment = writer && { key, size }
-  return closeUpload(context, upload, digest, { segment, digest: computed }, cancel)
+  const body = writer && { segment: { key, size }, seal: () => writer.seal() }
+  return closeUpload(context, upload, digest, { body, digest: computed }, cancel)
 }
 
 /** PUT without a body: the last claim tells the digest, unless another process or algorithm makes reading back necessary. */
@@ -130,7 +129,7 @@ async function closeAsItIs(
     ? upload.digest
     : digestSoFar(algorithm, await hasherFor(context, hashes, upload, algorithm, cancel))
   if (computed !== digest) throw digestMismatch(digest, computed)
-  return closeUpload(context, upload, digest, { segment: undefined, digest: computed }, cancel)
+  return closeUpload(context, upload, digest, { body: undefined, digest: computed }, cancel)
 }
 
 /** The uploads of the local registry. */

@@ -86,6 +86,8 @@ export interface WriteOptions extends Cancel {
    * worthless.
    */
   readonly durable?: boolean
+  /** This process will promote it: the bytes may become durable meanwhile, so that the promote need not wait for them. */
+  readonly toPromote?: boolean
   /** May use the room that the driver keeps back for a full store: only for small values without which nothing could be deleted. */
   readonly reserve?: boolean
 }

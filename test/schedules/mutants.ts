@@ -47,7 +47,10 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'push.ts',
       apply: both(
-        replace('driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false }),', ''),
+        replace(
+          'driver.write(pushManifestKey(repository, id), record, { ...cancel, durable: false, toPromote: true }),',
+          '',
+        ),
         replace(
           "(await driver.promote(pushManifestKey(repository, id), manifestKey(repository, digest), cancel)) === 'done'",
           "(await driver.write(manifestKey(repository, digest), record, cancel)) === 'written'",

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Driver } from '../../src/storage/driver.ts'
-import type { Mount } from '../../src/storage/filesystem/driver.ts'
+import type { FilesystemOptions } from '../../src/storage/filesystem/driver.ts'
 import { createTracedCalls } from './faulty-calls.ts'
 import { createFolder, openFolder } from './folder.ts'
 
@@ -13,12 +13,12 @@ const value = Buffer.from('x')
 async function traceOf(
   act: (driver: Driver) => Promise<unknown>,
   prepare: (driver: Driver) => Promise<unknown> = async () => undefined,
-  mount: Mount = 'local',
+  options: Partial<FilesystemOptions> = {},
 ): Promise<string[]> {
   const folder = await createFolder()
   try {
     const { calls, trace } = createTracedCalls(folder.root)
-    const driver = await openFolder(folder.root, { calls, mount, createId: randomUUID })
+    const driver = await openFolder(folder.root, { calls, createId: randomUUID, ...options })
     // The fixed directories are synced once, at the first write of each.
     await driver.write('data/first/a', value)
     await driver.write('tags/first/a', value)
@@ -32,11 +32,17 @@ async function traceOf(
   }
 }
 
+async function stream(driver: Driver): Promise<void> {
+  const writer = await driver.writeStream('data/i/s')
+  await writer.write(value)
+  await writer.seal()
+}
+
 function sortSyncs(trace: readonly string[]): string[] {
   const sorted: string[] = []
   let run: string[] = []
   for (const line of [...trace, '']) {
-    if (line.startsWith('sync ')) {
+    if (/^sync(Data)? /.test(line)) {
       run.push(line)
       continue
     }
@@ -67,27 +73,22 @@ describe('durable order', () => {
     assert.deepEqual(found.slice(-3), ['rename .t/* data/i/s2', 'sync data', 'sync data/i'])
   })
 
-  it('of a streamed body: as of a key', async () => {
-    const trace = await traceOf(async (driver) => {
-      const writer = await driver.writeStream('data/i/s')
-      await writer.write(value)
-      await writer.seal()
-    })
-    assert.deepEqual(trace, [
+  it('of a streamed body, whose key nobody knows before: bytes and names together', async () => {
+    assert.deepEqual(await traceOf(stream), [
       'create .t/*',
       'write .t/*',
-      'syncData .t/*',
       'mkdir data/i',
       'rename .t/* data/i/s',
       'sync data',
       'sync data/i',
+      'syncData .t/*',
     ])
   })
 
   it('of a key that need not survive: nothing is synced, except on a network mount', async () => {
     const write = (driver: Driver) => driver.write('data/i/s', value, { durable: false })
     assert.deepEqual(await traceOf(write), ['create .t/*', 'write .t/*', 'mkdir data/i', 'rename .t/* data/i/s'])
-    const network = await traceOf(write, undefined, 'network')
+    const network = await traceOf(write, undefined, { mount: 'network' })
     assert.deepEqual(network.filter((line) => line.startsWith('sync')).length, 3)
   })
 
@@ -95,7 +96,7 @@ describe('durable order', () => {
     const write = (driver: Driver) => driver.write('data/i/s', value)
     const remove = (driver: Driver) => driver.remove('data/i/s', { durable: false })
     assert.deepEqual(await traceOf(remove, write), ['unlink data/i/s', 'rmdir data/i'])
-    const network = await traceOf(remove, write, 'network')
+    const network = await traceOf(remove, write, { mount: 'network' })
     assert.ok(network.some((line) => line.startsWith('sync')))
   })
 
@@ -195,5 +196,107 @@ describe('durable order', () => {
     assert.ok(syncs < 50, `${syncs} syncs of one directory for 50 writes`)
     // Each sync begins after the rename that it is for: the last one after all of them.
     assert.ok(trace.lastIndexOf('sync data/i') > trace.findLastIndex((line) => line.startsWith('rename')))
+  })
+})
+
+describe('durable order where the file system keeps the order of names', () => {
+  const inOrder = { keepsNameOrder: true }
+
+  it('of a key: bytes, name, and the directory of the name, which brings those above', async () => {
+    assert.deepEqual(await traceOf((driver) => driver.write('data/i/s', value), undefined, inOrder), [
+      'create .t/*',
+      'write .t/*',
+      'syncData .t/*',
+      'mkdir data/i',
+      'rename .t/* data/i/s',
+      'sync data/i',
+    ])
+  })
+
+  it('of an empty key: its name is all of it', async () => {
+    const trace = await traceOf((driver) => driver.write('data/i/s', Buffer.alloc(0)), undefined, inOrder)
+    assert.deepEqual(trace, ['create .t/*', 'mkdir data/i', 'rename .t/* data/i/s', 'sync data/i'])
+  })
+
+  it('of a streamed body: the file, after its move', async () => {
+    assert.deepEqual(await traceOf(stream, undefined, inOrder), [
+      'create .t/*',
+      'write .t/*',
+      'mkdir data/i',
+      'rename .t/* data/i/s',
+      'sync .t/*',
+    ])
+  })
+
+  it('of a promote: the bytes of the entry, the new name, and only then is the older one unlinked', async () => {
+    const enter = (driver: Driver) => driver.write('pushes/p/entry', value, { durable: false })
+    const trace = await traceOf(
+      (driver) => driver.promote('pushes/p/entry', 'tags/r/t'),
+      async (driver) => {
+        await driver.write('tags/r/t', value)
+        await enter(driver)
+      },
+      inOrder,
+    )
+    assert.deepEqual(trace, [
+      'syncData pushes/p/entry',
+      `rename pushes/p/entry ${newest}`,
+      'sync tags/r/t',
+      `unlink ${older}`,
+      'rmdir pushes/p',
+    ])
+  })
+
+  it('never of a network mount', async () => {
+    const trace = await traceOf(stream, undefined, { ...inOrder, mount: 'network' })
+    assert.deepEqual(
+      trace.filter((line) => line.startsWith('sync ')),
+      ['sync data', 'sync data/i'],
+    )
+  })
+})
+
+describe('an entry that is written to be promoted', () => {
+  const enter = (driver: Driver) => driver.write('pushes/p/entry', value, { durable: false, toPromote: true })
+
+  it('is synced once, before its promote asks', async () => {
+    const trace = await traceOf(async (driver) => {
+      await enter(driver)
+      await driver.promote('pushes/p/entry', 'tags/r/t')
+    })
+    assert.deepEqual(
+      trace.filter((line) => line.startsWith('syncData')),
+      ['syncData pushes/p/entry'],
+    )
+    assert.ok(
+      trace.indexOf('syncData pushes/p/entry') < trace.findIndex((line) => line.startsWith('rename pushes/p/entry')),
+    )
+  })
+
+  it('is refused when it is gone, although it was synced', async () => {
+    await traceOf(async (driver) => {
+      await enter(driver)
+      await driver.remove('pushes/p/entry')
+      assert.equal(await driver.promote('pushes/p/entry', 'tags/r/t'), 'refused')
+      assert.equal(await driver.read('tags/r/t'), undefined)
+    })
+  })
+
+  it('is not promoted when its sync failed, however often that is tried: the system tells it only once', async () => {
+    const folder = await createFolder()
+    try {
+      const { calls } = createTracedCalls(folder.root)
+      let fails = 1
+      const syncData = async (file: number): Promise<void> => {
+        if (fails-- > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+        return calls.syncData(file)
+      }
+      const driver = await openFolder(folder.root, { calls: { ...calls, syncData }, createId: randomUUID })
+      await enter(driver)
+      for (let i = 0; i < 2; i++) await assert.rejects(driver.promote('pushes/p/entry', 'tags/r/t'), /EIO/)
+      assert.equal(await driver.read('tags/r/t'), undefined)
+    } finally {
+      await folder.remove()
+    }
   })
 })

@@ -27,7 +27,7 @@ export async function createFolder(parent = tmpdir()): Promise<Folder> {
   return { root, remove: () => rm(root, { recursive: true, force: true }) }
 }
 
-/** Opens a folder as a local disk without a ballast, unless told otherwise. */
+/** Opens a folder as a local disk without a ballast that promises nothing of the order of names, unless told otherwise. */
 export function openFolder(root: string, options: Partial<FilesystemOptions> = {}) {
   return createFilesystemDriver({
     root,
@@ -36,6 +36,7 @@ export function openFolder(root: string, options: Partial<FilesystemOptions> = {
     now: Date.now,
     createId: randomUUID,
     ballastBytes: 0,
+    keepsNameOrder: false,
     ...options,
   })
 }

@@ -73,9 +73,13 @@ export async function removeEmpty({ calls }: Disk, { directory, fixed }: Place):
 
 /**
  * Makes the names on the way to a place durable: also those that were found there, because another process may have made them a moment ago.
- * The fixed directories are synced once.
+ * The fixed directories are synced once. Where the file system keeps the order, the lowest brings all above.
  */
 export async function syncNames(disk: Disk, { directory, fixed }: Place): Promise<void> {
+  if (disk.keepsNameOrder) {
+    await disk.syncDirectory(directory)
+    return
+  }
   const last = disk.syncedFixed.has(fixed) ? fixed : disk.paths.root
   const chain = [directory]
   for (let above = directory; above !== last; chain.push(above)) above = dirname(above)

@@ -26,6 +26,10 @@ export interface Disk {
   readonly syncedFixed: Set<string>
   /** The last known newest file of a record, by key (records.ts, rule 2). */
   readonly remembered: LRUCache<string, string>
+  /** Bytes of entries that are being synced ahead of their promote, or have been, by path (ahead.ts). */
+  readonly ahead: LRUCache<string, Promise<'synced' | 'gone'>>
+  /** Whether a name that is durable makes those of the directories above it durable, too (name-order.ts). */
+  readonly keepsNameOrder: boolean
   /** Directory listings by directory (children.ts); none on a network mount. */
   readonly kept: LRUCache<string, Kept> | undefined
 }
@@ -39,6 +43,9 @@ export interface Kept {
 const hourMs = 3_600_000
 
 const mebibyte = 1024 * 1024
+
+/** An entry is promoted moments after it was written, or its request failed and nobody asks any more. */
+const maxAhead = 10_000
 
 /** Bytes of a kept name beside its characters, about. */
 const nameOverheadBytes = 32
@@ -65,6 +72,9 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     syncedFixed: new Set(),
     // By size and not by `max`, which would allocate all of it at the start: 10 ms.
     remembered: new LRUCache({ maxSize: maxRemembered, sizeCalculation: () => 1 }),
+    ahead: new LRUCache({ maxSize: maxAhead, sizeCalculation: () => 1 }),
+    // Asked when the folder is there.
+    keepsNameOrder: false,
     // The stamps of a network mount are by another machine's clock: how old they are cannot be told.
     kept:
       mount === 'network'

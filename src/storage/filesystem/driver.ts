@@ -3,16 +3,18 @@ import { relative } from 'node:path'
 import { checkCalls } from '../checked.ts'
 import type { Driver, KeySpace, WriteOptions } from '../driver.ts'
 import { createKeyRules } from '../keys.ts'
+import { requireBytes, syncAhead } from './ahead.ts'
 import { type Ballast, createBallast } from './ballast.ts'
 import type { Calls } from './calls.ts'
 import { createRecord } from './candidates.ts'
 import { stampChildren } from './children.ts'
 import { removeEmpty, requireFolder, temporaryGone } from './directories.ts'
 import { createDisk, type Disk } from './disk.ts'
-import { codeOf, translateErrors } from './errors.ts'
+import { translateErrors } from './errors.ts'
 import { listKeys } from './listing.ts'
+import { keepsNameOrder } from './name-order.ts'
 import type { Place } from './paths.ts'
-import { createPlain, isPlainThere, removePlain, replacePlain } from './plain.ts'
+import { createPlain, isPlainThere, placeStreamed, removePlain, replacePlain } from './plain.ts'
 import { prepareFolder } from './prepare.ts'
 import { isRecordThere, publish, removeRecord } from './records.ts'
 import { dropTemporary, type Survives, tidyTemporary, writeTemporary } from './temporary.ts'
@@ -50,6 +52,8 @@ export interface FilesystemOptions {
   readonly maxRemembered?: number
   /** A temporary file or a candidate that has not changed for so long is a leftover of a killed process. Default 1 h. */
   readonly temporaryAgeMs?: number
+  /** Whether names become durable in their order (name-order.ts); never on a network mount. Default: what the system says of the folder. */
+  readonly keepsNameOrder?: boolean
   /** The system calls; for tests. */
   readonly calls?: Calls
 }
@@ -57,9 +61,14 @@ export interface FilesystemOptions {
 /** Opens a folder. Rejects with one sentence for the operator when it cannot be used. */
 export async function createFilesystemDriver(options: FilesystemOptions): Promise<Driver> {
   const rules = createKeyRules(options.keySpace)
-  const disk = createDisk(options, rules)
+  const fresh = createDisk(options, rules)
+  await prepareFolder(fresh, options.keySpace)
+  const { mount, keepsNameOrder: known } = options
+  const disk = {
+    ...fresh,
+    keepsNameOrder: mount === 'local' && (known ?? (await keepsNameOrder(fresh.calls, fresh.paths.root))),
+  }
   const ballast = createBallast(disk)
-  await prepareFolder(disk, options.keySpace)
   // No room, or read-only: reads work all the same, and the first write says what is wrong.
   await ballast.require().catch(() => undefined)
   return checkCalls(assemble(disk, ballast, options), rules)
@@ -89,7 +98,7 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
     writeStream: (key, options = {}) =>
       translateErrors(`writing ${key}`, async () => {
         await ballast.require()
-        return createWriter(disk, key, (path) => replacePlain(disk, path, placeOf(key), 'power loss'), options)
+        return createWriter(disk, key, (path, file) => placeStreamed(disk, path, file, placeOf(key)), options)
       }),
     promote: (entry, record) =>
       translateErrors(`promoting ${entry} to ${record}`, () => promote(disk, placeOf(entry), placeOf(record))),
@@ -123,14 +132,16 @@ async function writeWhole(
   place: Place,
   bytes: Uint8Array,
   survives: Survives,
-  { ifAbsent = false, signal }: WriteOptions,
+  { ifAbsent = false, toPromote = false, signal }: WriteOptions,
 ): Promise<'written' | 'exists'> {
   if (ifAbsent && (await isThere(disk, place, survives))) return 'exists'
-  const path = await writeTemporary(disk, bytes, survives)
+  // An empty file comes with its name.
+  const path = await writeTemporary(disk, bytes, bytes.length === 0 && disk.keepsNameOrder ? 'kill' : survives)
   try {
     signal?.throwIfAborted()
     if (!ifAbsent) {
       await put(disk, path, place, survives)
+      if (toPromote) syncAhead(disk, place.path)
       return 'written'
     }
     const result = await create(disk, path, place, survives, signal)
@@ -156,19 +167,10 @@ function create(disk: Disk, path: string, place: Place, survives: Survives, sign
 }
 
 async function promote(disk: Disk, entry: Place, record: Place): Promise<'done' | 'refused'> {
-  let file: number
-  try {
-    file = await disk.calls.openRead(entry.path)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+  // Entries need not survive power loss, which kills their processes too; from here on the bytes are to stay.
+  if ((await requireBytes(disk, entry.path)) === 'gone') {
     await requireFolder(disk, entry.top)
     return 'refused'
-  }
-  try {
-    // Entries are written without a sync, because power loss kills their processes too; from here on the bytes are to stay.
-    await disk.calls.syncData(file)
-  } finally {
-    await disk.calls.close(file)
   }
   if ((await publish(disk, entry.path, record)) === 'gone') return 'refused'
   await removeEmpty(disk, entry)

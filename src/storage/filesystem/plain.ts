@@ -11,6 +11,23 @@ export async function replacePlain(disk: Disk, source: string, place: Place, sur
   await settle(disk, place, survives)
 }
 
+/**
+ * Moves a whole file, which is open as `file`, to a key that was never used. Its bytes and its name become durable together: until then nobody knows
+ * the key, so it does not matter that power loss may leave the name and not the bytes.
+ */
+export async function placeStreamed(disk: Disk, source: string, file: number, place: Place): Promise<void> {
+  const { calls, keepsNameOrder } = disk
+  await bringWhole(disk, 'rename', source, place)
+  try {
+    // The move has changed the file, too: where the order is kept, what makes that durable makes the new name durable.
+    await (keepsNameOrder ? calls.sync(file) : Promise.all([calls.syncData(file), syncNames(disk, place)]))
+  } catch (error) {
+    await calls.unlink(place.path).catch(() => undefined)
+    await removeEmpty(disk, place)
+    throw error
+  }
+}
+
 /** Puts a whole file at its place when nothing is there; the file itself stays where it is. */
 export async function createPlain(
   disk: Disk,
