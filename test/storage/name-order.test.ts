@@ -1,7 +1,7 @@
 /** What the table of mounts says of a device. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { findType } from '../../src/storage/filesystem/name-order.ts'
+import { findType, isJournaled } from '../../src/storage/filesystem/name-order.ts'
 
 const table = `22 28 0:20 / /sys rw,nosuid - sysfs sysfs rw
 28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -22,5 +22,19 @@ describe('the file system of a device', () => {
   it('is unknown without a line, or without a table', () => {
     assert.equal(findType(table, 254 * 256 + 1), undefined)
     assert.equal(findType('', 254 * 256), undefined)
+  })
+})
+
+describe('the journal of a device', () => {
+  it('is seen under the name of the device, and no other', () => {
+    const journals = ['vda1-8', 'dm-0-8']
+    assert.equal(isJournaled('../../devices/virtual/block/dm-0', journals), true)
+    assert.equal(isJournaled('../../devices/pci0000:00/virtio1/block/vda/vda1', journals), true)
+    assert.equal(isJournaled('../../devices/pci0000:00/virtio1/block/vda', journals), false)
+  })
+
+  it('is not seen where the system does not tell', () => {
+    assert.equal(isJournaled('', ['-8', 'vda-8']), false)
+    assert.equal(isJournaled('../../block/vda', []), false)
   })
 })
