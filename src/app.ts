@@ -59,9 +59,8 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight, runni
   app.on('error', () => undefined)
   const handle = app.callback()
   return (request, response) => {
-    const handling = handle(request, response)
-    running.set(response, handling)
-    void handling.finally(() => running.delete(response))
+    const forget = (): void => void running.delete(response)
+    running.set(response, handle(request, response).then(forget, forget))
   }
 }
 

@@ -2,8 +2,8 @@
 import type { HttpContext } from './context.ts'
 
 /** Answers 200 with JSON. A Buffer, so that Koa adds no charset parameter and the length is exact. */
-export function sendJson(ctx: HttpContext, value: unknown, mediaType = 'application/json'): void {
-  ctx.set('Content-Type', mediaType)
+export function sendJson(ctx: HttpContext, value: unknown): void {
+  ctx.set('Content-Type', 'application/json')
   ctx.body = Buffer.from(JSON.stringify(value))
 }
 

@@ -51,25 +51,38 @@ export function createKeyRules(keySpace: KeySpace): KeyRules {
     ruleOf,
     find: (top) => rules.get(top),
     check(key) {
-      const segments = split(key)
+      const depth = countSegments(key)
       const rule = ruleOf(key)
-      if (rule.kind === 'record' && segments.length !== rule.depth) {
+      if (rule.kind === 'record' && depth !== rule.depth) {
         throw new Error(`the key ${shown(key)} of a record must have ${rule.depth} segments`)
       }
       return rule
     },
     checkPrefix(prefix) {
       if (!prefix.endsWith('/')) throw new Error(`the prefix ${shown(prefix)} must end in "/"`)
-      split(prefix.slice(0, -1))
+      countSegments(prefix.slice(0, -1))
       return ruleOf(prefix)
     },
   }
 }
 
-function split(key: string): string[] {
-  const segments = key.split('/')
-  if (key.length > maxKeyBytes || !segments.every(isSegment)) throw new Error(`the key ${shown(key)} is malformed`)
-  return segments
+/** All segments at once: this is looked at for every call. */
+const keyPattern = /^[A-Za-z0-9_\-!+~^@][A-Za-z0-9._\-!+~^@]*(?:\/[A-Za-z0-9_\-!+~^@][A-Za-z0-9._\-!+~^@]*)*$/
+
+function countSegments(key: string): number {
+  let count = 1
+  let longest = 0
+  let start = 0
+  for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', start)) {
+    longest = Math.max(longest, slash - start)
+    start = slash + 1
+    count++
+  }
+  longest = Math.max(longest, key.length - start)
+  if (key.length > maxKeyBytes || longest > maxSegmentBytes || !keyPattern.test(key)) {
+    throw new Error(`the key ${shown(key)} is malformed`)
+  }
+  return count
 }
 
 function shown(key: string): string {

@@ -9,7 +9,7 @@ import { isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
 import { withNewest } from './records.ts'
 
-export async function readValue(disk: Disk, place: Place): Promise<StoredValue | undefined> {
+export function readValue(disk: Disk, place: Place): Promise<StoredValue | undefined> {
   const { calls, maxValueBytes } = disk
   return withFile(disk, place, async (path, version) => {
     const file = await calls.openRead(path)
@@ -29,14 +29,14 @@ export async function readValue(disk: Disk, place: Place): Promise<StoredValue |
   })
 }
 
-export async function statValue(disk: Disk, place: Place): Promise<ObjectStat | undefined> {
+export function statValue(disk: Disk, place: Place): Promise<ObjectStat | undefined> {
   return withFile(disk, place, async (path, version) => {
     const stats = await disk.calls.stat(path)
     return stats.isFile() ? describe(stats, version) : undefined
   })
 }
 
-export async function openValue(disk: Disk, place: Place, range: ByteRange): Promise<OpenBytes | undefined> {
+export function openValue(disk: Disk, place: Place, range: ByteRange): Promise<OpenBytes | undefined> {
   const { calls, buffers } = disk
   return withFile(disk, place, async (path) => {
     const file = await calls.openRead(path)
@@ -54,12 +54,15 @@ export async function openValue(disk: Disk, place: Place, range: ByteRange): Pro
 }
 
 /** Runs `use` with the file of a key; absent → `undefined`. `use` says `undefined` to a directory: then other keys begin with this one. */
-async function withFile<T>(
+function withFile<T>(
   disk: Disk,
   place: Place,
   use: (path: string, version?: string) => Promise<T>,
 ): Promise<T | undefined> {
-  if (place.kind === 'record') return withNewest(disk, place, use)
+  return place.kind === 'record' ? withNewest(disk, place, use) : withPlain(disk, place, use)
+}
+
+async function withPlain<T>(disk: Disk, place: Place, use: (path: string) => Promise<T>): Promise<T | undefined> {
   try {
     return await use(place.path)
   } catch (error) {
