@@ -104,6 +104,12 @@ async function watchMemory(servers: Servers): Promise<void> {
   }
 }
 
+/** All the time, also while everything is read in the end: what was disturbed last may end by itself a moment later. */
+function keepAlive(servers: Servers): () => void {
+  const timer = setInterval(() => servers.revive(), 500)
+  return () => clearInterval(timer)
+}
+
 /** Everything that was acknowledged, from both servers. */
 async function readAll(servers: Servers): Promise<void> {
   for (const url of servers.urls) {
@@ -169,13 +175,16 @@ const folder = await mkdtemp(join(tmpdir(), 'berth-soak-'))
 const servers = await startServers(folder, values.retention ? retentionRules : [])
 say(`soak: seed ${seed}, ${minutes} minutes, ${clients} clients, ${values.retention ? 'with' : 'without'} retention`)
 let failures = 1
+const release = keepAlive(servers)
 try {
   await work(servers)
   // What is unexplained is told with the rest, as what the servers complained of.
   await readAll(servers).catch((error: unknown) => model.problems.push(String(error)))
+  release()
   await servers.stop()
   failures = report(servers, await sweepAll(servers, folder), model)
 } finally {
+  release()
   await servers.stop()
 }
 // What failed is kept to be looked at.

@@ -22,6 +22,10 @@ const times = {
 const orphanedAtBirth =
   /^node:events:\d+\n(?:(?!^Node\.js v).*\n)*?.*write EPIPE\n(?:(?!^Node\.js v).*\n)*?.*initializeClusterIPC(?:(?!^Node\.js v).*\n)*?^Node\.js v.*$/gm
 
+/** Lines that a kill explains. */
+const explained =
+  /sweeper ended|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"/
+
 /** Where the memory of a process is written down. */
 export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
 
@@ -33,6 +37,8 @@ export interface Servers {
   readonly complaints: () => readonly string[]
   /** Kills or pauses a server other than the one that is spared, its sweeper, or both, and starts anew what was killed. */
   disturb(random: Random, spared: number | undefined): Promise<void>
+  /** Starts a server again that has ended by itself. */
+  revive(): void
   sampleMemory(onMemory: OnMemory): void
   /** Runs a command beside the servers and returns what it printed; with a time, kills it after so many ms. */
   byHand(command: 'gc' | 'retention', killAfterMs?: number): Promise<string>
@@ -91,20 +97,34 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     })
   const daemons = ports.map(start)
 
+  /** Ports of servers that are being killed. */
+  const down = new Set<number>()
+
   function hear({ output }: Daemon): void {
     const lines = output().replace(orphanedAtBirth, '').split('\n')
-    complaints.push(
-      ...lines.filter((line) => line !== '' && !/sweeper ended|a worker ended|"code":"UNAVAILABLE"/.test(line)),
-    )
+    complaints.push(...lines.filter((line) => line !== '' && !explained.test(line)))
   }
 
   async function killServer(index: number, port: number, daemon: Daemon, sweepers: readonly number[]): Promise<void> {
+    down.add(port)
     daemon.kill('SIGKILL')
     for (const pid of sweepers) signal(pid, 'SIGKILL')
     await daemon.stop()
     hear(daemon)
     daemons[index] = start(port)
+    down.delete(port)
     counts.killed++
+  }
+
+  /** As a service manager does: a server whose worker is killed before it listens ends, and says so. */
+  function revive(): void {
+    for (const [index, daemon] of daemons.entries()) {
+      const port = ports[index]
+      if (port === undefined || down.has(port) || !daemon.hasExited()) continue
+      if (daemon.output() === '') complaints.push('a server ended without a word')
+      hear(daemon)
+      daemons[index] = start(port)
+    }
   }
 
   async function pause(pid: number, ms: number): Promise<void> {
@@ -138,6 +158,7 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     counts,
     complaints: () => complaints,
     disturb,
+    revive,
     sampleMemory(onMemory) {
       for (const { pid } of daemons) {
         onMemory('server', residentBytesOf(pid))
