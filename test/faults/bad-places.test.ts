@@ -8,7 +8,7 @@ import type { ScrubMode } from '../../src/registry/scrub/context.ts'
 import { type Driver, StorageError } from '../../src/storage/driver.ts'
 import { chunkOf, hour, imageOf, pushBlob, pushImage, pushManifest, repo, sha256 } from '../registry/harness.ts'
 import { keysOf, type Method, withBadKeys, withHook } from './bad-store.ts'
-import { createWorlds, type World } from './world.ts'
+import { createWorlds, type World, writeBytes } from './world.ts'
 
 const everything: readonly Method[] = ['read', 'open', 'stat', 'remove']
 
@@ -23,12 +23,6 @@ suite('a key that fails for good', () => {
     const stored = await driver.read(linkKey(sha256(text), repo))
     assert.ok(stored)
     return decodeLink(stored.bytes).segments[0]?.key ?? ''
-  }
-
-  async function writeBytes({ driver }: World, key: string, text: string): Promise<void> {
-    const writer = await driver.writeStream(key)
-    await writer.write(Buffer.from(text))
-    await writer.seal()
   }
 
   /** Runs a scrub that must come to its end; what it told, as `kind outcome key`. */
@@ -224,9 +218,7 @@ suite('a scrub beside a sweep', () => {
     const { id } = await registry.uploads.start(repo, { by: 'test' })
     await registry.uploads.append(repo, id, chunkOf('a'))
     await registry.uploads.append(repo, id, chunkOf('b', 1))
-    const loser = await world.driver.writeStream(segmentKey(id, 1, 'loser'))
-    await loser.write(Buffer.from('x'))
-    await loser.seal()
+    await writeBytes(world, segmentKey(id, 1, 'loser'), 'x')
     await pushBlob(registry, repo, 'config')
     await registry.uploads.close(repo, id, sha256('ab'), undefined)
     await pushManifest(registry, repo, 'v1', imageOf('config', ['ab']))

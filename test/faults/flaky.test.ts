@@ -8,7 +8,7 @@ import { chunkOf, hour, imageOf, pushManifest, repo, sha256 } from '../registry/
 import { createRandom, type Random } from '../replicas/random.ts'
 import { createFlakyDriver } from './bad-store.ts'
 import { type Operation, operations, prepare, texts } from './operations.ts'
-import { createWorlds, describe, describeKeys, type World } from './world.ts'
+import { createWorlds, describe, describeKeys, type World, writeBytes } from './world.ts'
 
 const seeds = process.env['FAULTS'] === 'all' ? 300 : 30
 
@@ -23,9 +23,7 @@ async function pushChunks(world: World): Promise<void> {
   const { id } = await registry.uploads.start(repo, { by: 'test' })
   await registry.uploads.append(repo, id, chunkOf('a'))
   await registry.uploads.append(repo, id, chunkOf('b', 1))
-  const loser = await world.driver.writeStream(segmentKey(id, 1, 'loser'))
-  await loser.write(Buffer.from('x'))
-  await loser.seal()
+  await writeBytes(world, segmentKey(id, 1, 'loser'), 'x')
   await registry.uploads.close(repo, id, sha256('ab'), undefined)
   await pushManifest(registry, repo, 'chunks', imageOf('config', ['ab']))
 }

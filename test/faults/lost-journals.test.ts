@@ -9,7 +9,7 @@ import type { Driver } from '../../src/storage/driver.ts'
 import { listAll } from '../../src/storage/list-all.ts'
 import { createFaultyDriver } from './faulty-driver.ts'
 import { prepare, texts } from './operations.ts'
-import { createWorlds, describe, type World } from './world.ts'
+import { createWorlds, describe, type World, writeBytes } from './world.ts'
 
 /** What no manifest names may go. */
 const named = [...texts.filter((text) => text !== 'lone'), 'abc']
@@ -37,9 +37,7 @@ suite('power loss', () => {
     const { id } = await registry.uploads.start(repo, { by: 'test' })
     await registry.uploads.append(repo, id, chunkOf('a'))
     await registry.uploads.append(repo, id, chunkOf('b', 1))
-    const loser = await world.driver.writeStream(segmentKey(id, 1, 'loser'))
-    await loser.write(Buffer.from('x'))
-    await loser.seal()
+    await writeBytes(world, segmentKey(id, 1, 'loser'), 'x')
     await registry.uploads.close(repo, id, sha256('abc'), chunkOf('c', 2))
     await pushManifest(registry, repo, 'chunks', imageOf('config', ['abc']))
     return id
@@ -139,9 +137,7 @@ suite('power loss', () => {
     const { id } = await registry.uploads.start(repo, { by: 'test' })
     for (const [i, letter] of text.split('').entries()) {
       await registry.uploads.append(repo, id, chunkOf(letter, i))
-      const loser = await world.driver.writeStream(segmentKey(id, i, 'loser'))
-      await loser.write(Buffer.from('x'))
-      await loser.seal()
+      await writeBytes(world, segmentKey(id, i, 'loser'), 'x')
     }
     await registry.uploads.close(repo, id, sha256(text), undefined)
     await pushBlob(registry, repo, 'config')

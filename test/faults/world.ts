@@ -83,6 +83,13 @@ export async function createWorlds(kind: (typeof kinds)[number]) {
   }
 }
 
+/** Bytes under a key of their own, as a body leaves them that lost the race for its place to another, or lost its claim. */
+export async function writeBytes({ driver }: World, key: string, text: string): Promise<void> {
+  const writer = await driver.writeStream(key)
+  await writer.write(Buffer.from(text))
+  await writer.seal()
+}
+
 /** Absence is an answer; everything else is thrown. */
 async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
