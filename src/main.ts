@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The process: hands its arguments, environment and signals to the command line. The only place that touches them, or ends the process. */
-import { fork } from 'node:child_process'
+import { fork, spawnSync } from 'node:child_process'
 import { availableParallelism, setPriority } from 'node:os'
 import { createWorkerStarter, describeEnd, thrift } from './cli/cluster.ts'
 import { runCommandLine } from './cli/command-line.ts'
@@ -10,7 +10,7 @@ const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
 const program = process.argv[1] ?? import.meta.filename
 
-/** Of the 19 steps below normal: what runs beside a server goes on only when nobody waits. */
+/** The lowest: what runs beside a server goes on only when nobody waits. */
 const lowPriority = 19
 
 const neverWoken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
@@ -21,6 +21,14 @@ const threadsBeside = 2
 // Whoever read our output may leave early (`berth help | head`); that must not stop a server.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
+
+/** For this process with all its threads. Node cannot set a scheduling policy; `chrt` is a part of nearly every Linux. sched(7), SCHED_IDLE. */
+function lowerPriority(): 'idle' | 'low' {
+  const { status } = spawnSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' })
+  if (status === 0) return 'idle'
+  setPriority(lowPriority)
+  return 'low'
+}
 
 const runBeside: Surroundings['runBeside'] = (args, onMessage, signal) =>
   new Promise((resolve) => {
@@ -70,7 +78,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     onGone: (listener) => void process.once('disconnect', listener),
   },
   background: {
-    lowerPriority: () => setPriority(lowPriority),
+    lowerPriority,
     usedMs: () => {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1000

@@ -1,13 +1,20 @@
 /** Work that nobody waits for: it leaves the processor to those who are waited for. */
 import type { Config } from '../config/schema.ts'
 import { createYieldingDriver } from '../storage/yielding.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { Surroundings } from './command.ts'
-import type { Store } from './open-store.ts'
+import { openStore, type Store } from './open-store.ts'
 
-/** Lowers the priority of this process for good, and keeps its work on the store below the configured share of a processor. */
-export function stepBack(store: Store, { sweep }: Config, { background }: Surroundings): Store {
-  background.lowerPriority()
-  const share = sweep.processorPercent / 100
+/** The most of a processor where others have to wait for the end of our turns: they should come often. */
+const maxShareOfLow = 0.9
+
+/** Opens the store for work in this process, whose priority is lowered for good, below the configured share of a processor. */
+export async function openInBackground(config: Config, { background }: Surroundings, log: Logger): Promise<Store> {
+  // First, so that threads that are started for the store have it, too.
+  const priority = background.lowerPriority()
+  const store = await openStore(config, log, true)
+  const configured = config.sweep.processorPercent / 100
+  const share = priority === 'idle' ? configured : Math.min(configured, maxShareOfLow)
   const elapsedMs = (): number => performance.now()
   return { ...store, driver: createYieldingDriver(store.driver, { ...background, share, elapsedMs }) }
 }

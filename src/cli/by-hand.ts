@@ -1,10 +1,10 @@
 /** What commands share that work on a store once, beside servers that run or not: its configuration, the store, a progress bar, the signal to stop. */
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../telemetry/logger.ts'
-import { stepBack } from './background.ts'
+import { openInBackground } from './background.ts'
 import { CommandError, type Given, type Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
-import { openStore, type Store } from './open-store.ts'
+import type { Store } from './open-store.ts'
 import { createProgress, type Progress } from './progress.ts'
 
 /** The configuration of a command that needs a store which outlives its server. */
@@ -33,7 +33,7 @@ export async function workByHand(
   work: (hand: Hand) => Promise<void>,
 ): Promise<void> {
   const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-  const store = stepBack(await openStore(config, log), config, surroundings)
+  const store = await openInBackground(config, surroundings, log)
   const progress = createProgress(surroundings)
   const stop = new AbortController()
   const forget = surroundings.onStop(() => stop.abort())

@@ -74,8 +74,8 @@ export interface Parent {
 
 /** What a process can do to leave the processor to others. */
 export interface Background extends Pick<Yielding, 'usedMs' | 'pause'> {
-  /** Lets other processes go first. */
-  readonly lowerPriority: () => void
+  /** Lets other processes go first: `idle` when this one runs only where no other wants to, `low` when it is merely given less. */
+  readonly lowerPriority: () => 'idle' | 'low'
 }
 
 /** An option: `--config FILE`, or without a value `--dry-run`. */

@@ -19,9 +19,9 @@ export interface Store {
   readonly checkReady: (options: { readonly signal: AbortSignal }) => Promise<void>
 }
 
-/** Opens the store; throws CommandError when it cannot be used. */
-export function openStore(config: Config, log: Logger): Promise<Store> {
-  return open(config, async (driver, place) => {
+/** Opens the store; `isBackground` when nobody waits for what this process does. Throws CommandError when it cannot be used. */
+export function openStore(config: Config, log: Logger, isBackground = false): Promise<Store> {
+  return open(toStoreOptions(config.storage, isBackground), async (driver, place) => {
     await openFormat(driver, place)
     await checkPromises(driver, log)
   })
@@ -29,11 +29,10 @@ export function openStore(config: Config, log: Logger): Promise<Store> {
 
 /** Opens a store that `openStore` of another process has opened and checked. Throws CommandError when it cannot be used. */
 export function openCheckedStore(config: Config): Promise<Store> {
-  return open(config, (driver, place) => checkReady(driver, place, {}))
+  return open(toStoreOptions(config.storage), (driver, place) => checkReady(driver, place, {}))
 }
 
-async function open({ storage }: Config, check: (driver: Driver, place: string) => Promise<void>): Promise<Store> {
-  const options = toStoreOptions(storage)
+async function open(options: StoreOptions, check: (driver: Driver, place: string) => Promise<void>): Promise<Store> {
   const place = options.kind === 'filesystem' ? options.root : 'memory, gone when Berth stops'
   try {
     const driver = await openDriver(options, { keySpace, now: Date.now, createId: randomUUID })
@@ -46,9 +45,9 @@ async function open({ storage }: Config, check: (driver: Driver, place: string) 
   }
 }
 
-function toStoreOptions({ kind, filesystem, memory }: Config['storage']): StoreOptions {
+function toStoreOptions({ kind, filesystem, memory }: Config['storage'], isBackground = false): StoreOptions {
   if (kind === 'memory') return { kind, maxBytes: memory.maxBytes }
-  return { kind, ...filesystem, root: resolve(filesystem.root) }
+  return { kind, ...filesystem, root: resolve(filesystem.root), isBackground }
 }
 
 /** A store that takes no writes now is opened all the same: reads go on, and on a full disk so do deletes, which are the way out. */

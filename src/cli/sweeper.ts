@@ -7,11 +7,11 @@ import type { Config } from '../config/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createLogger } from '../telemetry/logger.ts'
-import { stepBack } from './background.ts'
+import { openInBackground } from './background.ts'
 import { type Command, configOption, type Given, type Surroundings } from './command.ts'
 import { configArguments, loadGivenConfig } from './config.ts'
 import { createConfiguredRetention, createConfiguredSweep } from './configured.ts'
-import { openStore, type Store } from './open-store.ts'
+import type { Store } from './open-store.ts'
 import { configureScrubs } from './scrub.ts'
 import { isScrubRun, recordScrub, type ScrubRun, scrubRepeatedly } from './scrub-loop.ts'
 import { type Run, runRepeatedly } from './sweep-loop.ts'
@@ -87,7 +87,7 @@ export const sweeperCommand: Command = {
     const stop = new AbortController()
     const forget = surroundings.onStop(() => stop.abort())
     surroundings.parent.onGone(() => stop.abort())
-    const store = stepBack(await openStore(config, log), config, surroundings)
+    const store = await openInBackground(config, surroundings, log)
     try {
       await runLoops(config, store, (run) => void surroundings.parent.tell(run), stop.signal)
     } finally {

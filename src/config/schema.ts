@@ -140,7 +140,7 @@ const registry = section('Times and limits of the write side; `docs/architecture
   }),
   maxUploadChunks: number({
     min: 100,
-    max: 100_000,
+    max: 50_000,
     default: 10_000,
     reason:
       'How many chunks one upload may have: every later request of it, and every read of the blob, goes through all.',
@@ -153,7 +153,7 @@ const registry = section('Times and limits of the write side; `docs/architecture
   }),
   maxManifestReferences: number({
     min: 1000,
-    max: 100_000,
+    max: 50_000,
     default: 10_000,
     reason: 'How many blobs and manifests one manifest may name; each costs a look at the store.',
   }),
@@ -203,14 +203,15 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
   }),
   processorPercent: number({
     min: 1,
-    max: 100,
-    default: 90,
-    reason: 'How much of a processor sweep, retention and scrub use at most: requests wait less for what pauses often.',
+    max: 400,
+    default: 150,
+    reason:
+      'What sweep, retention and scrub use at most of one processor; never above 90 where they cannot be run only when it is idle.',
   }),
   batchSize: number({
     min: 1,
-    max: 10_000,
-    default: 1000,
+    max: 50_000,
+    default: 10_000,
     reason: 'How many blobs and manifests are looked at together: a repository is read once for all of them.',
   }),
 })

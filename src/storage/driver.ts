@@ -95,7 +95,7 @@ export interface WriteOptions extends Cancel {
 export interface RemoveOptions extends Cancel {
   /** Records only: remove it only when its version still is this one. */
   readonly ifUnchanged?: string
-  /** Plain keys only: survives power loss once the promise resolves. Default true; false where it does no harm that the key is there again. */
+  /** Survives power loss once the promise resolves. Default true; false where it does no harm that the key is there again. */
   readonly durable?: boolean
 }
 
@@ -112,7 +112,7 @@ export interface ListOptions extends Cancel {
   readonly delimiter?: '/'
   /** The most entries returned; at least 1. */
   readonly limit: number
-  /** Also report the times of the entries and of the answer, both by the store's clock. */
+  /** Also report the sizes and times of the entries and the time of the answer, both times by the store's clock. */
   readonly times?: boolean
 }
 
@@ -121,6 +121,8 @@ export interface ListEntry {
   readonly key: string
   /** The store's time of the last write, in ms; only when `times` was asked, never for a folded prefix. */
   readonly modified?: number
+  /** In bytes; comes with `modified`. */
+  readonly size?: number
 }
 
 export interface Listing {

@@ -183,7 +183,8 @@ function listItems(items: Items, prefix: string, options: ListOptions, answered:
       entries.push({ key: folded })
       index = firstAfter(items.keys, lastSkipped(prefix, folded))
     } else {
-      entries.push(times === true ? { key, modified: items.get(key)?.modified ?? answered } : { key })
+      const item = times === true ? items.get(key) : undefined
+      entries.push(item === undefined ? { key } : { key, modified: item.modified, size: item.bytes.length })
       index++
     }
   }

@@ -12,6 +12,7 @@ export type StoreOptions =
       readonly mount: Mount
       readonly ballastBytes?: number
       readonly bufferBytes?: number
+      readonly isBackground?: boolean
     }
 
 /** What every driver is given. */

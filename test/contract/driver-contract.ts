@@ -46,6 +46,22 @@ async function versionOf(driver: Driver, key: string): Promise<string> {
 }
 
 function describeValues(get: () => Subject): void {
+  it('writes an empty value over another, and another over it', async () => {
+    const { driver } = get()
+    const times: number[] = []
+    for (const text of ['', 'x', '', '']) {
+      assert.equal(await driver.write('data/e/over', Buffer.from(text)), 'written')
+      const stored = await driver.read('data/e/over')
+      assert.equal(stored?.bytes.toString(), text)
+      times.push(stored?.modified ?? 0)
+    }
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    )
+    assert.equal(await driver.write('data/e/over', Buffer.alloc(0), { ifAbsent: true }), 'exists')
+  })
+
   it('returns what was written, whole, also an empty value', async () => {
     const { driver } = get()
     for (const value of ['', 'x', 'y'.repeat(70_000)]) {
@@ -123,7 +139,10 @@ function describeValues(get: () => Subject): void {
       times,
       times.toSorted((a, b) => a - b),
     )
-    for (const [index, { key }] of entries.entries()) assert.equal((await driver.stat(key))?.modified, times[index])
+    for (const { key, modified, size } of entries) {
+      const stat = await driver.stat(key)
+      assert.deepEqual([modified, size], [stat?.modified, stat?.size])
+    }
     // A kernel stamps files by its last tick, at most 10 ms ago.
     assert.ok((now ?? 0) >= (times.at(-1) ?? Infinity) - 10)
   })

@@ -75,8 +75,8 @@ export const mutants: readonly Mutant[] = [
     change: {
       file: 'sweep/collect.ts',
       apply: replace(
-        'const second = await lookAtUses(sweep, [...marks.keys()], cancel)',
-        'const second = new Map(candidates.map((each) => [each, { verdict: undefined, uses: [] }]))',
+        'await (const second of lookAtUses(sweep, [...marks.keys()], cancel))',
+        '(const second of [candidates.map((each) => ({ candidate: each, verdict: undefined, uses: [], segments: [] }))])',
       ),
     },
     scenarios: ['manifest push | collector', 'HEAD | two collectors'],

@@ -73,6 +73,16 @@ describe('durable order', () => {
     assert.deepEqual(found.slice(-3), ['rename .t/* data/i/s2', 'sync data', 'sync data/i'])
   })
 
+  it('of an empty key: the file, its name, and those above', async () => {
+    assert.deepEqual(await traceOf((driver) => driver.write('data/i/s', Buffer.alloc(0))), [
+      'mkdir data/i',
+      'create data/i/s',
+      'sync data',
+      'sync data/i',
+      'syncData data/i/s',
+    ])
+  })
+
   it('of a streamed body, whose key nobody knows before: bytes and names together', async () => {
     assert.deepEqual(await traceOf(stream), [
       'create .t/*',
@@ -213,9 +223,11 @@ describe('durable order where the file system keeps the order of names', () => {
     ])
   })
 
-  it('of an empty key: its name is all of it', async () => {
-    const trace = await traceOf((driver) => driver.write('data/i/s', Buffer.alloc(0)), undefined, inOrder)
-    assert.deepEqual(trace, ['create .t/*', 'mkdir data/i', 'rename .t/* data/i/s', 'sync data/i'])
+  it('of an empty key: its name is all of it; over another it is moved', async () => {
+    const write = (driver: Driver) => driver.write('data/i/s', Buffer.alloc(0))
+    assert.deepEqual(await traceOf(write, undefined, inOrder), ['mkdir data/i', 'create data/i/s', 'sync data/i'])
+    const over = await traceOf(write, (driver) => driver.write('data/i/s', value), inOrder)
+    assert.deepEqual(over, ['create .t/*', 'rename .t/* data/i/s', 'sync data/i'])
   })
 
   it('of a streamed body: the file, after its move', async () => {

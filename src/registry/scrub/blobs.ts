@@ -64,11 +64,13 @@ async function pickUnused(
   candidates: readonly Candidate[],
   cancel: Cancel,
 ): Promise<readonly Candidate[]> {
-  const uses = await lookAtUses(scrub.sweep, candidates, cancel)
-  return candidates.filter((each) => {
-    const found = uses.get(each)
-    return found !== undefined && found.verdict === undefined && found.uses.length > 0
-  })
+  const unused: Candidate[] = []
+  for await (const judged of lookAtUses(scrub.sweep, candidates, cancel)) {
+    for (const { candidate, verdict, uses } of judged) {
+      if (verdict === undefined && uses.length > 0) unused.push(candidate)
+    }
+  }
+  return unused
 }
 
 /** An upload that ended leads the sweep to its bytes, and so does a garbage entry. */

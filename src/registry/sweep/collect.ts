@@ -5,63 +5,53 @@
  */
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { mapConcurrently } from '../concurrently.ts'
+import { mapConcurrently, slicesOf } from '../concurrently.ts'
 import { dataMarkKey, dataPrefix, isDataMark, isAboutData, linkedAsKey } from '../layout.ts'
 import { encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
 import { type Candidate, findDigests } from './digests.ts'
 import { workOrCount } from './unreadable.ts'
-import { judge, lookAtLinks, lookAtUses, lookInGroups, type Use, type Uses } from './uses.ts'
+import { type Judged, lookAtLinks, lookAtUses } from './uses.ts'
 
 /** `named`: a manifest needs the bytes. `leased`: ask again later. `gone`: nothing of the bytes is left. */
 export type Verdict = 'named' | 'leased' | 'gone'
 
+/** Candidates that are marked together: a mark that must go again stands for a second or so, shorter than a request waits for it. */
+const maxMarked = 1000
+
 /** Counts what would be freed; an upload and a garbage entry may both lead to the same bytes. */
-async function countAll(
-  sweep: SweepContext,
-  candidates: readonly Candidate[],
-  cancel: Cancel,
-): Promise<ReadonlyMap<string, 'gone'>> {
-  const { driver, counts, seenSince } = sweep
-  for (const { id } of candidates) {
-    if (seenSince.has(dataPrefix(id))) continue
-    seenSince.set(dataPrefix(id), 0)
+function countAll({ counts, seenSince }: SweepContext, unused: readonly Judged[]): void {
+  for (const { candidate, segments } of unused) {
+    const prefix = dataPrefix(candidate.id)
+    if (seenSince.has(prefix)) continue
+    seenSince.set(prefix, 0)
     counts.blobs++
-    await workOrCount(sweep, async () => {
-      for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-        if (isDataMark(key) || isAboutData(key)) continue
-        counts.freedBytes += (await driver.stat(key, cancel))?.size ?? 0
-      }
-    })
+    counts.freedBytes += segments.reduce((sum, { size }) => sum + size, 0)
   }
-  return new Map(candidates.map(({ id }) => [id, 'gone']))
 }
 
-/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. The last key of the id goes durably, and with it the others. */
+/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. `durable`: the last key of the id, and so the others. */
 async function deleteCandidate(
   sweep: SweepContext,
-  { id }: Candidate,
-  uses: readonly Use[],
+  { candidate, segments, uses }: Judged,
+  durable: boolean,
   cancel: Cancel,
 ): Promise<void> {
   const { driver, counts } = sweep
-  let segments = 0
-  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (isDataMark(key) || isAboutData(key)) continue
-    const stat = await driver.stat(key, cancel)
-    await driver.remove(key, { ...cancel, durable: false })
-    counts.freedBytes += stat?.size ?? 0
-    segments++
+  const hasty = { ...cancel, durable: false }
+  for (const { key, size } of segments) {
+    if ((await driver.remove(key, hasty)) === 'removed') counts.freedBytes += size
   }
   // Listed again: who renews after this finds the bytes gone, and removes what he wrote.
   let last: string | undefined
-  for await (const { key } of listAll(driver, dataPrefix(id), cancel)) {
-    if (last !== undefined) await driver.remove(last, { ...cancel, durable: false })
+  for await (const { key } of listAll(driver, dataPrefix(candidate.id), cancel)) {
+    if (last !== undefined) await driver.remove(last, hasty)
     last = key
   }
-  if (last !== undefined) await driver.remove(last, cancel)
-  for (const { key, version } of uses) await driver.remove(key, { ...cancel, ifUnchanged: version })
-  if (segments > 0) counts.blobs++
+  if (last !== undefined) await driver.remove(last, { ...cancel, durable })
+  // One that comes back after power loss names no bytes.
+  for (const { key, version } of uses) await driver.remove(key, { ...hasty, ifUnchanged: version })
+  if (segments.length > 0) counts.blobs++
 }
 
 /**
@@ -80,11 +70,6 @@ export async function keepDigests(sweep: SweepContext, candidate: Candidate, can
   // Collected meanwhile, all keys of the id were removed, or the last bytes were and the rest is about to be: this one must not stay.
   if (!(await hasSegments(sweep, candidate, cancel))) await driver.remove(key, cancel)
   return true
-}
-
-/** Whether there is anything of an id at all: an upload that never got a byte has nothing to collect. */
-async function hasBytes({ driver }: SweepContext, { id }: Candidate, cancel: Cancel): Promise<boolean> {
-  return (await driver.list(dataPrefix(id), { ...cancel, limit: 1 })).entries.length > 0
 }
 
 /** Whether bytes are left: marks and what is said of them may be there without. */
@@ -110,24 +95,30 @@ async function markAndDelete(
     const written = await workOrCount(sweep, () => driver.write(mark, Buffer.alloc(0), write))
     if (written !== undefined) marks.set(candidate, mark)
   })
-  const second = await lookAtUses(sweep, [...marks.keys()], cancel)
-  const forEach = (work: (candidate: Candidate, look: NonNullable<ReturnType<Uses['get']>>) => Promise<void>) =>
-    mapConcurrently([...second], limits.maxParallelCalls, ([candidate, look]) =>
-      workOrCount(sweep, () => work(candidate, look)),
-    )
-  // First what is needed after all: somebody may wait for the mark to go.
-  await forEach(async (candidate, { verdict }) => {
-    const mark = marks.get(candidate)
-    if (verdict === undefined || mark === undefined) return
-    verdicts.set(candidate.id, verdict)
-    await driver.remove(mark, { ...cancel, durable: false })
-  })
-  await forEach(async (candidate, { verdict, uses }) => {
-    if (verdict !== undefined) return
-    await deleteCandidate(sweep, candidate, uses, cancel)
-    verdicts.set(candidate.id, 'gone')
-  })
+  for await (const second of lookAtUses(sweep, [...marks.keys()], cancel)) {
+    const forEach = (these: readonly Judged[], work: (judged: Judged) => Promise<void>) =>
+      mapConcurrently(these, limits.maxParallelCalls, (judged) => workOrCount(sweep, () => work(judged)))
+    // First what is needed after all: somebody may wait for the mark to go.
+    await forEach(second, async ({ candidate, verdict }) => {
+      const mark = marks.get(candidate)
+      if (verdict === undefined || mark === undefined) return
+      verdicts.set(candidate.id, verdict)
+      await driver.remove(mark, { ...cancel, durable: false })
+    })
+    const erase = (durable: boolean) => async (judged: Judged) => {
+      await deleteCandidate(sweep, judged, durable, cancel)
+      verdicts.set(judged.candidate.id, 'gone')
+    }
+    // The last one durably, and with it those before: their claims, which lead to what comes back after power loss, go after that.
+    const unused = second.filter(({ verdict }) => verdict === undefined)
+    await forEach(unused.slice(0, -1), erase(false))
+    await forEach(unused.slice(-1), erase(true))
+  }
   return verdicts
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** Collects what is not needed of candidates with all their digests; tells of each id what became of it. In `look` mode `gone` means that it would be. */
@@ -137,16 +128,18 @@ export async function collect(
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
-  for await (const looks of lookInGroups(sweep, candidates, cancel)) {
-    const unused: Candidate[] = []
-    for (const [candidate, { verdict, uses }] of await judge(sweep, looks, cancel)) {
-      const isThere = uses.length > 0 || (await workOrCount(sweep, () => hasBytes(sweep, candidate, cancel)))
-      if (verdict !== undefined) verdicts.set(candidate.id, verdict)
-      else if (isThere === true) unused.push(candidate)
-      else verdicts.set(candidate.id, isThere === undefined ? 'leased' : 'gone')
-    }
-    const end = sweep.mode === 'look' ? countAll : markAndDelete
-    for (const [id, verdict] of await end(sweep, unused, cancel)) verdicts.set(id, verdict)
+  const unused: { readonly candidate: Candidate; readonly repository: string }[] = []
+  for await (const first of lookAtUses(sweep, candidates, cancel)) {
+    for (const { candidate, verdict } of first) verdicts.set(candidate.id, verdict ?? 'gone')
+    // An upload that never got a byte has nothing to collect.
+    const found = first.filter(({ verdict, isThere }) => verdict === undefined && isThere)
+    if (sweep.mode === 'look') countAll(sweep, found)
+    else for (const { candidate, uses } of found) unused.push({ candidate, repository: uses[0]?.repository ?? '' })
+  }
+  // Few repositories have to be read for each group that is marked together.
+  const sorted = unused.toSorted((a, b) => compare(a.repository, b.repository)).map(({ candidate }) => candidate)
+  for (const group of slicesOf(sorted, maxMarked)) {
+    for (const [id, verdict] of await markAndDelete(sweep, group, cancel)) verdicts.set(id, verdict)
   }
   return verdicts
 }

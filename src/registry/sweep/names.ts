@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import { listPages } from '../../storage/list-all.ts'
-import type { Cancel } from '../../storage/driver.ts'
+import type { Cancel, ListEntry } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { manifestsPrefix, parseManifestKey, parsePushKey, repositoryPushesPrefix } from '../layout.ts'
 import { decodeGarbage, decodeManifest } from '../records.ts'
@@ -33,24 +33,41 @@ async function blobsOfPush(sweep: SweepContext, key: string, cancel: Cancel): Pr
 }
 
 /** `unknown` when the manifest cannot be read: it may name anything. */
-async function blobsOfManifest(
+async function readBlobsOf(
   sweep: SweepContext,
   key: string,
+  digest: Digest,
   cancel: Cancel,
 ): Promise<readonly Digest[] | 'unknown'> {
-  const { driver, contents } = sweep
-  const digest = parseManifestKey(key)
-  const known = contents.get(digest)
-  if (known !== undefined) return known
-  const stored = await driver.read(key, cancel)
+  const stored = await sweep.driver.read(key, cancel)
   if (stored === undefined) return []
   const blobs = decodeOrCount(sweep, () => {
     const { bytes, mediaType } = decodeManifest(stored.bytes)
     return blobsOf(bytes, mediaType)
   })
   if (blobs === undefined) return 'unknown'
-  contents.set(digest, blobs)
+  sweep.contents.set(digest, blobs)
   return blobs
+}
+
+/** What the manifests with these keys name. Those that are known are not waited for: there may be a hundred of them for each blob that is collected. */
+async function blobsOfManifests(
+  sweep: SweepContext,
+  entries: readonly ListEntry[],
+  cancel: Cancel,
+): Promise<readonly (readonly Digest[] | 'unknown')[]> {
+  const found: (readonly Digest[] | 'unknown')[] = []
+  const unread: { readonly key: string; readonly digest: Digest }[] = []
+  for (const { key } of entries) {
+    const digest = parseManifestKey(key)
+    const known = sweep.contents.get(digest)
+    if (known === undefined) unread.push({ key, digest })
+    else found.push(known)
+  }
+  const read = await mapConcurrently(unread, sweep.limits.maxParallelCalls, ({ key, digest }) =>
+    readBlobsOf(sweep, key, digest, cancel),
+  )
+  return [...found, ...read]
 }
 
 /** Which of the wanted blobs a repository names, as the store stands now. */
@@ -71,9 +88,7 @@ export async function findNamed(
     for (const blobs of named) note(blobs, 'push')
   }
   for await (const page of listPages(driver, manifestsPrefix(repository), cancel)) {
-    const keys = page.entries.map(({ key }) => key)
-    const named = await mapConcurrently(keys, limits.maxParallelCalls, (key) => blobsOfManifest(sweep, key, cancel))
-    for (const blobs of named) {
+    for (const blobs of await blobsOfManifests(sweep, page.entries, cancel)) {
       if (blobs === 'unknown')
         note(
           [...wanted].filter((each) => !found.has(each)),

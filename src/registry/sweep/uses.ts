@@ -7,8 +7,8 @@ import type { RepositoryName } from '../../oci/name.ts'
 import { listAll, listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently, slicesOf } from '../concurrently.ts'
-import { dataPrefix, linkKey, linksPrefix, parseLinkKey, renewalKey } from '../layout.ts'
-import { decodeLink } from '../records.ts'
+import { dataPrefix, isAboutData, isDataMark, linkKey, linksPrefix, parseLinkKey, renewalKey } from '../layout.ts'
+import { decodeLink, type Segment } from '../records.ts'
 import type { SweepContext } from './context.ts'
 import type { Candidate } from './digests.ts'
 import { findNamed } from './names.ts'
@@ -23,11 +23,8 @@ export interface Use {
   readonly modified: number
 }
 
-/** Candidates, about, that are marked together: a mark that must go again stands for a second or so, shorter than a request waits for it. */
-const maxGroup = 1000
-
-/** Links, about, that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
-const maxGroupLinks = 50_000
+/** Candidates with their links and segments, about, that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
+const maxGroup = 50_000
 
 /** Candidates whose links are looked at before those are counted: by so many a group may be larger. */
 const looksAtOnce = 40
@@ -36,9 +33,13 @@ export interface Look {
   readonly candidate: Candidate
   readonly uses: readonly Use[]
   readonly isLeased: boolean
+  /** The bytes that are there. */
+  readonly segments: readonly Segment[]
+  /** Whether anything is: links, bytes, or what is said of them. */
+  readonly isThere: boolean
 }
 
-/** The links that name the bytes of a candidate, and whether one of them is young. */
+/** The links that name the bytes of a candidate, whether one of them is young, and what is there of the bytes. */
 export async function lookAtLinks(sweep: SweepContext, candidate: Candidate, cancel: Cancel): Promise<Look> {
   const { driver } = sweep
   const uses: Use[] = []
@@ -53,68 +54,73 @@ export async function lookAtLinks(sweep: SweepContext, candidate: Candidate, can
       uses.push({ repository: parseLinkKey(key), digest, key, version: stored.version, modified: stored.modified })
     }
   }
-  const isLeased = isUnreadable || (uses.length > 0 && (await isAnyYoung(sweep, candidate, uses, cancel)))
-  return { candidate, uses, isLeased }
+  const { isAnyYoung, segments, isThere } = await lookAtData(sweep, candidate, uses, cancel)
+  return { candidate, uses, isLeased: isUnreadable || isAnyYoung, segments, isThere: isThere || uses.length > 0 }
 }
 
 /** Whether a link or its renewal is younger than the lease. The renewals are read after the links; the store's time comes with them. */
-async function isAnyYoung(
+async function lookAtData(
   { driver, limits }: SweepContext,
   { id }: Candidate,
   uses: readonly Use[],
   cancel: Cancel,
-): Promise<boolean> {
-  const keys = new Set(uses.map(({ repository }) => renewalKey(id, repository)))
-  for await (const page of listPages(driver, dataPrefix(id), { ...cancel, times: true, after: `${dataPrefix(id)}~` })) {
-    const isYoung = (modified = 0): boolean => (page.now ?? 0) - modified < limits.leaseMs
-    if (uses.some((use) => isYoung(use.modified))) return true
-    if (page.entries.some(({ key, modified }) => keys.has(key) && isYoung(modified))) return true
+): Promise<Pick<Look, 'segments' | 'isThere'> & { readonly isAnyYoung: boolean }> {
+  const renewals = new Set(uses.map(({ repository }) => renewalKey(id, repository)))
+  const segments: Segment[] = []
+  let [isAnyYoung, isThere] = [false, false]
+  for await (const { entries, now = 0 } of listPages(driver, dataPrefix(id), { ...cancel, times: true })) {
+    const isYoung = (modified = 0): boolean => now - modified < limits.leaseMs
+    isThere ||= entries.length > 0
+    isAnyYoung ||= uses.some((use) => isYoung(use.modified))
+    for (const { key, modified, size = 0 } of entries) {
+      if (renewals.has(key)) isAnyYoung ||= isYoung(modified)
+      else if (!isDataMark(key) && !isAboutData(key)) segments.push({ key, size })
+    }
   }
-  return false
+  return { isAnyYoung, segments, isThere }
 }
 
-/** What candidates are needed for; `undefined` as verdict means not at all. */
-export type Uses = ReadonlyMap<
-  Candidate,
-  { readonly verdict: 'named' | 'leased' | undefined; readonly uses: readonly Use[] }
->
+/** What a candidate is needed for; `undefined` as verdict means not at all. */
+export interface Judged extends Look {
+  readonly verdict: 'named' | 'leased' | undefined
+}
 
 /** The looks at candidates in groups that are judged together: a repository is read once for each, and no more links than these are held. */
-export async function* lookInGroups(
+async function* lookInGroups(
   sweep: SweepContext,
   candidates: readonly Candidate[],
   cancel: Cancel,
 ): AsyncGenerator<readonly Look[]> {
   const look = async (candidate: Candidate): Promise<Look> => {
     const seen = await workOrCount(sweep, () => lookAtLinks(sweep, candidate, cancel))
-    return seen ?? { candidate, uses: [], isLeased: true }
+    return seen ?? { candidate, uses: [], isLeased: true, segments: [], isThere: true }
   }
   let group: Look[] = []
-  let links = 0
+  let weight = 0
   for (const some of slicesOf(candidates, looksAtOnce)) {
     for (const seen of await mapConcurrently(some, sweep.limits.maxParallelCalls, look)) {
       group.push(seen)
-      links += seen.uses.length
+      weight += 1 + seen.uses.length + seen.segments.length
     }
-    if (group.length < maxGroup && links < maxGroupLinks) continue
+    if (weight < maxGroup) continue
     yield group
     group = []
-    links = 0
+    weight = 0
   }
   if (group.length > 0) yield group
 }
 
-/** What each candidate is needed for at this moment. */
-export async function lookAtUses(sweep: SweepContext, candidates: readonly Candidate[], cancel: Cancel): Promise<Uses> {
-  const uses = new Map<Candidate, NonNullable<ReturnType<Uses['get']>>>()
-  for await (const looks of lookInGroups(sweep, candidates, cancel)) {
-    for (const [candidate, use] of await judge(sweep, looks, cancel)) uses.set(candidate, use)
-  }
-  return uses
+/** What each candidate is needed for at this moment, in groups of which no more is held together. */
+export async function* lookAtUses(
+  sweep: SweepContext,
+  candidates: readonly Candidate[],
+  cancel: Cancel,
+): AsyncGenerator<readonly Judged[]> {
+  for await (const looks of lookInGroups(sweep, candidates, cancel)) yield judge(sweep, looks, cancel)
 }
 
 /** What the repositories say of the links that were seen. */
-export async function judge(sweep: SweepContext, looks: readonly Look[], cancel: Cancel): Promise<Uses> {
+async function judge(sweep: SweepContext, looks: readonly Look[], cancel: Cancel): Promise<readonly Judged[]> {
   const wanted = new Map<RepositoryName, Set<Digest>>()
   for (const { uses } of looks) {
     for (const { repository, digest } of uses) {
@@ -130,11 +136,9 @@ export async function judge(sweep: SweepContext, looks: readonly Look[], cancel:
       named.set(linkKey(digest, repository), by)
     }
   })
-  return new Map(
-    looks.map(({ candidate, uses, isLeased }) => {
-      const by = new Set(uses.map(({ key }) => named.get(key)))
-      const verdict = by.has('manifest') ? 'named' : isLeased || by.has('push') ? 'leased' : undefined
-      return [candidate, { verdict, uses }]
-    }),
-  )
+  return looks.map((look) => {
+    const by = new Set(look.uses.map(({ key }) => named.get(key)))
+    const verdict = by.has('manifest') ? 'named' : look.isLeased || by.has('push') ? 'leased' : undefined
+    return { ...look, verdict }
+  })
 }

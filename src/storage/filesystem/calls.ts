@@ -100,3 +100,17 @@ export function createLocalCalls(): Calls {
         : fs.readdirSync(path, { withFileTypes: true }),
   }
 }
+
+/**
+ * The calls for a process beside a server, on a local disk: nobody waits for its event loop, so what is done in less time than the thread pool takes to
+ * be asked is done there. Removals take the file system longer, and go on beside it.
+ */
+export function createBackgroundCalls(): Calls {
+  return {
+    ...createLocalCalls(),
+    create: async (path) => fs.openSync(path, 'wx'),
+    rename: async (from, to) => fs.renameSync(from, to),
+    link: async (from, to) => fs.linkSync(from, to),
+    mkdir: async (path) => fs.mkdirSync(path),
+  }
+}

@@ -43,6 +43,22 @@ async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, t
   }
 }
 
+/** Creates a file at its place and opens it, making the directories; `undefined` when something is there. A failure leaves no directory behind. */
+export async function createAt(disk: Disk, place: Place): Promise<number | undefined> {
+  for (;;) {
+    try {
+      return await disk.calls.create(place.path)
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return undefined
+      if (codeOf(error) !== 'ENOENT') {
+        await removeEmpty(disk, place)
+        throw error
+      }
+    }
+    await make(disk, place.directory, place)
+  }
+}
+
 /** Nothing at or above the top is made here: on a disk that is not mounted that would begin a second store. */
 async function make(disk: Disk, directory: string, place: Place): Promise<void> {
   if (directory === place.top) return requireFolder(disk, place.top)

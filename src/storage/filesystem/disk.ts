@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import type { KeyRules } from '../keys.ts'
 import { createTransferBuffers, type TransferBuffers } from './buffers.ts'
-import { type Calls, createLocalCalls, createNetworkCalls } from './calls.ts'
+import { type Calls, createBackgroundCalls, createLocalCalls, createNetworkCalls } from './calls.ts'
 import type { Children } from './children.ts'
 import type { FilesystemOptions } from './driver.ts'
 import { createPaths, type Paths } from './paths.ts'
@@ -55,7 +55,7 @@ const keptOverheadBytes = 400
 
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   const { root, mount, maxRemembered = 100_000, maxListingBytes = 64 * mebibyte } = options
-  const calls = options.calls ?? (mount === 'network' ? createNetworkCalls() : createLocalCalls())
+  const calls = options.calls ?? createCalls(options)
   return {
     calls,
     rules,
@@ -81,6 +81,11 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
         ? undefined
         : new LRUCache<string, Kept>({ maxSize: maxListingBytes, sizeCalculation: bytesOf }),
   }
+}
+
+function createCalls({ mount, isBackground = false }: FilesystemOptions): Calls {
+  if (mount === 'network') return createNetworkCalls()
+  return isBackground ? createBackgroundCalls() : createLocalCalls()
 }
 
 function bytesOf({ stamp, children }: Kept, directory: string): number {

@@ -14,7 +14,7 @@ import { translateErrors } from './errors.ts'
 import { listKeys } from './listing.ts'
 import { keepsNameOrder } from './name-order.ts'
 import type { Place } from './paths.ts'
-import { createPlain, isPlainThere, placeStreamed, removePlain, replacePlain } from './plain.ts'
+import { createEmpty, createPlain, isPlainThere, placeStreamed, removePlain, replacePlain } from './plain.ts'
 import { prepareFolder } from './prepare.ts'
 import { isRecordThere, publish, removeRecord } from './records.ts'
 import { dropTemporary, type Survives, tidyTemporary, writeTemporary } from './temporary.ts'
@@ -54,6 +54,8 @@ export interface FilesystemOptions {
   readonly temporaryAgeMs?: number
   /** Whether names become durable in their order (name-order.ts); never on a network mount. Default: what the system says of the folder. */
   readonly keepsNameOrder?: boolean
+  /** Whether this process does nothing that anybody waits for. Default no. */
+  readonly isBackground?: boolean
   /** The system calls; for tests. */
   readonly calls?: Calls
 }
@@ -107,7 +109,7 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
         ballast.lend(() => {
           const place = placeOf(key)
           return place.kind === 'record'
-            ? removeRecord(disk, place, options.ifUnchanged)
+            ? removeRecord(disk, place, options.ifUnchanged, survivalOf(options))
             : removePlain(disk, place, survivalOf(options))
         }),
       ),
@@ -135,6 +137,10 @@ async function writeWhole(
   { ifAbsent = false, toPromote = false, signal }: WriteOptions,
 ): Promise<'written' | 'exists'> {
   if (ifAbsent && (await isThere(disk, place, survives))) return 'exists'
+  signal?.throwIfAborted()
+  // With `ifAbsent` a network mount that lost an answer would be told "exists" of its own file.
+  const isWholeAtOnce = bytes.length === 0 && place.kind !== 'record' && !ifAbsent
+  if (isWholeAtOnce && (await createEmpty(disk, place, survives)) === 'written') return 'written'
   // An empty file comes with its name.
   const path = await writeTemporary(disk, bytes, bytes.length === 0 && disk.keepsNameOrder ? 'kill' : survives)
   try {

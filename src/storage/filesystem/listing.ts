@@ -1,4 +1,5 @@
 /** Lists keys in byte order by walking the directories below a prefix. */
+import type { Stats } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ListEntry, Listing, ListOptions } from '../driver.ts'
 import { lastSkipped } from '../keys.ts'
@@ -63,12 +64,12 @@ async function hasKey(prefix: string, wanted: Walk): Promise<boolean> {
 /** Adds a key, or not when it turns out to be absent. */
 async function addWithTime(key: string, { disk, entries }: Walk): Promise<void> {
   const place = disk.paths.placeOf(key)
-  const modified = await findModified(disk, place)
-  if (modified !== undefined) entries.push({ key, modified })
+  const stats = await findStats(disk, place)
+  if (stats !== undefined) entries.push({ key, modified: stats.ctimeMs, size: stats.size })
   if (entries.length % turnEntries === 0) await nextTurn()
 }
 
-async function findModified(disk: Disk, place: Place): Promise<number | undefined> {
+async function findStats(disk: Disk, place: Place): Promise<Stats | undefined> {
   for (;;) {
     const version = place.kind === 'record' ? await findNewest(disk, place) : undefined
     if (place.kind === 'record' && version === undefined) {
@@ -76,7 +77,7 @@ async function findModified(disk: Disk, place: Place): Promise<number | undefine
       return undefined
     }
     try {
-      return (await disk.calls.stat(version === undefined ? place.path : `${place.path}/${version}`)).ctimeMs
+      return await disk.calls.stat(version === undefined ? place.path : `${place.path}/${version}`)
     } catch (error) {
       if (!isMissing(error)) throw error
       // A record that was replaced in between is looked at again; a plain key is gone.

@@ -1,5 +1,5 @@
 /** Plain keys: one file each, moved to its place when it is whole. */
-import { bring, removeEmpty, requireFolder, syncNames, syncRemoval, temporaryGone } from './directories.ts'
+import { bring, createAt, removeEmpty, requireFolder, syncNames, syncRemoval, temporaryGone } from './directories.ts'
 import type { Disk } from './disk.ts'
 import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
@@ -9,6 +9,21 @@ import type { Survives } from './temporary.ts'
 export async function replacePlain(disk: Disk, source: string, place: Place, survives: Survives): Promise<void> {
   await bringWhole(disk, 'rename', source, place)
   await settle(disk, place, survives)
+}
+
+/** Makes an empty file, which is whole at once, at its place; `exists` when something is there. */
+export async function createEmpty(disk: Disk, place: Place, survives: Survives): Promise<'written' | 'exists'> {
+  const { calls, keepsNameOrder } = disk
+  const file = await createAt(disk, place)
+  if (file === undefined) return 'exists'
+  try {
+    // Where the order is kept it comes with its name.
+    if (survives === 'power loss' && !keepsNameOrder) await calls.syncData(file)
+  } finally {
+    await calls.close(file)
+  }
+  await settle(disk, place, survives)
+  return 'written'
 }
 
 /**

@@ -18,6 +18,7 @@ import { bring, removeEmpty, requireFolder, syncNames, syncRemoval } from './dir
 import type { Disk } from './disk.ts'
 import { isMissing, isNotEmpty } from './errors.ts'
 import type { Place } from './paths.ts'
+import type { Survives } from './temporary.ts'
 
 /** Names in the directory of a record, each kind in order. */
 export interface Look {
@@ -133,11 +134,12 @@ export async function publish(disk: Disk, source: string, place: Place): Promise
   return 'done'
 }
 
-/** Removes the value, or only this version, durably. */
+/** Removes the value, or only this version. */
 export async function removeRecord(
   disk: Disk,
   place: Place,
   version: string | undefined,
+  survives: Survives,
 ): Promise<'removed' | 'absent' | 'changed'> {
   for (let tries = 0; tries < maxTries; tries++) {
     const newest = await findNewest(disk, place)
@@ -145,7 +147,8 @@ export async function removeRecord(
     if (version !== undefined && newest !== version) return 'changed'
     if ((await unlink(disk, `${place.directory}/${newest}`)) === 'gone') continue
     disk.remembered.delete(place.key)
-    await syncRemoval(disk, place, await removeEmpty(disk, place))
+    const lowest = await removeEmpty(disk, place)
+    if (survives === 'power loss') await syncRemoval(disk, place, lowest)
     return 'removed'
   }
   throw changedTooOften(place)
