@@ -54,7 +54,7 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight, runni
   app.use(answerErrors(log, limits))
   if (limits.requestsPerSecond > 0) app.use(limitRate(limits, dependencies.monotonicMs))
   app.use(prepare())
-  app.use(createRouter({ ...dependencies, admission: createAdmission(limits, dependencies.metrics) }).routes())
+  app.use(createRouter({ ...dependencies, admission: createAdmission(limits, dependencies.metrics) }))
   // Koa reports here what breaks after an answer began, which the access log has already; without a listener it writes to the console.
   app.on('error', () => undefined)
   const handle = app.callback()

@@ -59,16 +59,47 @@ export function prepare(): Middleware<State, Extra> {
   }
 }
 
-/** The router: it decodes each part of a path once; what is still escaped then is malformed. */
-export function createRouter(services: Services): Router<State, Extra> {
+/** What answers requests by their paths. */
+type Routing = ReturnType<Router<State, Extra>['routes']>
+
+/** Decodes each part of a path once; what is still escaped then is malformed. */
+function createRouterOf(some: readonly Route[], services: Services): Routing {
   // Without `exclusive` every route that matches would run, one after the other.
   const router = new Router<State, Extra>({ sensitive: true, strict: true, exclusive: true })
-  for (const each of routes) register(router, services, each)
+  for (const each of some) register(router, services, each)
   router.on('not-found', (ctx) => {
     const paths = new Set((ctx.matched ?? []).map(({ path }) => String(path)))
     if (paths.size === 0) throw new OciError('NOT_FOUND', 'there is no such endpoint')
     const allow = methodsOf(paths)
     throw new OciError('UNSUPPORTED', `here only ${allow} can be used`, { headers: { Allow: allow } })
   })
-  return router
+  return router.routes()
+}
+
+/** What a path has before its last `/`, back to the one before: the word that tells its routes from all others. */
+function wordOf(path: string): string {
+  const last = path.lastIndexOf('/')
+  return path.slice(path.lastIndexOf('/', last - 1) + 1, last)
+}
+
+/** The words that paths of a route can have. */
+function wordsOf({ path }: Route): readonly string[] {
+  const bare = path.replace('{/}', '')
+  return bare === path ? [wordOf(path)] : [wordOf(bare), wordOf(`${bare}/`)]
+}
+
+/** A router for each word that routes have: one of all would try every route for each request, a fifth of what a pull costs. */
+export function createRouter(services: Services): (...request: Parameters<Routing>) => ReturnType<Routing> {
+  const words = new Set(routes.flatMap(wordsOf))
+  const routers = new Map(
+    Array.from(words, (word) => [
+      word,
+      createRouterOf(
+        routes.filter((route) => wordsOf(route).includes(word)),
+        services,
+      ),
+    ]),
+  )
+  const none = createRouterOf([], services)
+  return (ctx, next) => (routers.get(wordOf(ctx.path)) ?? none)(ctx, next)
 }
