@@ -1,8 +1,7 @@
-/** `berth config check` and `berth config print`: what a configuration means, without starting anything. */
+/** The configuration that a command was given. */
 import { readFileSync } from 'node:fs'
 import { ConfigError, loadConfig, type LoadedConfig } from '../config/load.ts'
-import { renderEffective } from '../config/page.ts'
-import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
+import { CommandError, type Given, type Surroundings } from './command.ts'
 
 /** A configuration, and every file that was read for it by its path. */
 export interface GivenConfig extends LoadedConfig {
@@ -21,23 +20,10 @@ export function loadGivenConfig(given: Given, { environment }: Surroundings): Gi
   }
 }
 
-export const configCheck: Command = {
-  name: 'config check',
-  summary: 'say everything that is wrong with the configuration',
-  options: configOption,
-  run: (given, surroundings) => {
-    const { file } = loadGivenConfig(given, surroundings)
-    surroundings.out(`The configuration is good (${file ?? 'no file'}, variables).\n`)
-  },
-}
-
-export const configPrint: Command = {
-  name: 'config print',
-  summary: 'print every value in use, and where it comes from',
-  options: configOption,
-  run: (given, surroundings) => {
-    surroundings.out(renderEffective(loadGivenConfig(given, surroundings).settingOf))
-  },
+/** `berth config check`. */
+export function checkConfig(given: Given, surroundings: Surroundings): void {
+  const { file } = loadGivenConfig(given, surroundings)
+  surroundings.out(`The configuration is good (${file ?? 'no file'}, variables).\n`)
 }
 
 /** The arguments by which a process that is started beside this one finds the same configuration. */

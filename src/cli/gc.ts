@@ -1,8 +1,8 @@
 /** `berth gc`: one sweep by hand, beside a server that runs or not. */
 import type { SweepCounts, SweepPhase } from '../registry/sweep/context.ts'
 import { loadLastingConfig, workByHand } from './by-hand.ts'
-import { type Command, configOption } from './command.ts'
-import { createConfiguredSweep } from './configured.ts'
+import type { Given, Surroundings } from './command.ts'
+import { createConfiguredSweep } from './housekeeping.ts'
 
 const phases: Readonly<Record<SweepPhase, string>> = {
   pushes: 'pushes that were abandoned',
@@ -34,21 +34,13 @@ export function renderCounts(counts: SweepCounts, mode: 'sweep' | 'look'): strin
   return `${[title, ...lines, ...failure].join('\n')}\n`
 }
 
-export const gc: Command = {
-  name: 'gc',
-  summary: 'free what nothing needs any more, once; servers go on meanwhile',
-  options: {
-    ...configOption,
-    'dry-run': { reason: 'change nothing, say what would be removed' },
-  },
-  run: async (given, surroundings) => {
-    const config = loadLastingConfig(given, surroundings)
-    const mode = given.options.has('dry-run') ? 'look' : 'sweep'
-    await workByHand(config, surroundings, async ({ store, progress, signal }) => {
-      const report = (phase: SweepPhase, fraction: number): void => progress.show(phases[phase], fraction)
-      const counts = await createConfiguredSweep(config, store).run(mode, { signal, report })
-      progress.clear()
-      surroundings.out(renderCounts(counts, mode))
-    })
-  },
+export async function gc(given: Given, surroundings: Surroundings): Promise<void> {
+  const config = loadLastingConfig(given, surroundings)
+  const mode = given.options.has('dry-run') ? 'look' : 'sweep'
+  await workByHand(config, surroundings, async ({ store, progress, signal }) => {
+    const report = (phase: SweepPhase, fraction: number): void => progress.show(phases[phase], fraction)
+    const counts = await createConfiguredSweep(config, store).run(mode, { signal, report })
+    progress.clear()
+    surroundings.out(renderCounts(counts, mode))
+  })
 }

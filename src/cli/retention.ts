@@ -1,8 +1,8 @@
 /** `berth retention`: the retention rules applied once by hand, beside a server that runs or not; or only what they would do. */
 import type { Decision, RetentionCounts } from '../registry/retention/context.ts'
 import { loadLastingConfig, workByHand } from './by-hand.ts'
-import { type Command, CommandError, configOption } from './command.ts'
-import { createConfiguredRetention } from './configured.ts'
+import { CommandError, type Given, type Surroundings } from './command.ts'
+import { createConfiguredRetention } from './housekeeping.ts'
 
 /** One line: what becomes of what, by which rule, and why. */
 export function renderDecision({ repository, what, verdict, rule, reason }: Decision): string {
@@ -26,29 +26,21 @@ export function renderRetention(counts: RetentionCounts, mode: 'remove' | 'look'
   return removed + unreadable + failed
 }
 
-export const retentionCommand: Command = {
-  name: 'retention',
-  summary: 'apply the retention rules, once; servers go on meanwhile',
-  options: {
-    ...configOption,
-    'dry-run': { reason: 'change nothing, say of every tag and untagged manifest what the rules decide, and why' },
-  },
-  run: async (given, surroundings) => {
-    const config = loadLastingConfig(given, surroundings)
-    if (config.retention.rules.length === 0) {
-      throw new CommandError('refused', 'there are no rules: retention.rules is empty, so everything stays')
-    }
-    const mode = given.options.has('dry-run') ? 'look' : 'remove'
-    await workByHand(config, surroundings, async ({ store, progress, signal }) => {
-      const onDecision = (decision: Decision): void => {
-        if (mode === 'remove' && decision.verdict !== 'remove') return
-        progress.clear()
-        surroundings.out(renderDecision(decision))
-      }
-      const retention = createConfiguredRetention(config, store)
-      const counts = await retention.run(mode, { signal, onDecision, report: progress.show })
+export async function retention(given: Given, surroundings: Surroundings): Promise<void> {
+  const config = loadLastingConfig(given, surroundings)
+  if (config.retention.rules.length === 0) {
+    throw new CommandError('refused', 'there are no rules: retention.rules is empty, so everything stays')
+  }
+  const mode = given.options.has('dry-run') ? 'look' : 'remove'
+  await workByHand(config, surroundings, async ({ store, progress, signal }) => {
+    const onDecision = (decision: Decision): void => {
+      if (mode === 'remove' && decision.verdict !== 'remove') return
       progress.clear()
-      surroundings.out(renderRetention(counts, mode))
-    })
-  },
+      surroundings.out(renderDecision(decision))
+    }
+    const retention = createConfiguredRetention(config, store)
+    const counts = await retention.run(mode, { signal, onDecision, report: progress.show })
+    progress.clear()
+    surroundings.out(renderRetention(counts, mode))
+  })
 }

@@ -5,8 +5,8 @@ import { type Finding, type FindingKind, findingKinds, type ScrubMode } from '..
 import { createScrub, isPosition, type ScrubCounts } from '../registry/scrub/scrub.ts'
 import { StorageError } from '../storage/driver.ts'
 import { type Hand, loadLastingConfig, workByHand } from './by-hand.ts'
-import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
-import { configureSweep } from './configured.ts'
+import { CommandError, type Given, type Surroundings } from './command.ts'
+import { configureSweep } from './housekeeping.ts'
 import type { Store } from './open-store.ts'
 import type { Progress } from './progress.ts'
 import type { ScrubLoop } from './scrub-loop.ts'
@@ -108,29 +108,17 @@ export function configureScrubs(config: Config, store: Store, onRun: ScrubLoop['
   return { ...dependencies, driver, scrub: createScrub(dependencies), intervalMs, bytesPerSecond: rateBytes, onRun }
 }
 
-export const scrub: Command = {
-  name: 'scrub',
-  summary: 'read everything that is stored and report what is damaged or was left behind; servers go on meanwhile',
-  options: {
-    ...configOption,
-    repair: { reason: 'mend what is found; what is damaged is put aside, so that the next push of it brings it anew' },
-    'delete-damaged': { reason: 'do what --repair does, and delete what is damaged' },
-    rate: { value: 'SIZE', reason: 'how much to read a second, like 50MiB; without it scrub.rateBytes' },
-    json: { reason: 'print a line of JSON for each finding, and one at the end' },
-    from: { value: 'POSITION', reason: 'go on where an earlier run was stopped; it has printed the position' },
-  },
-  run: async (given, surroundings) => {
-    const config = loadLastingConfig(given, surroundings)
-    const asked = readAsked(given, config)
-    await workByHand(config, surroundings, async (hand) => {
-      const teller = createTeller(given, surroundings, hand.progress)
-      const counts = await runScrub(asked, config, hand, teller.finding)
-      hand.progress.clear()
-      teller.end(counts)
-      const count = countFindings(counts)
-      if (count === 0) return
-      const things = count === 1 ? 'thing is' : 'things are'
-      throw new CommandError('found', `${count.toLocaleString('en')} ${things} not as it should be`)
-    })
-  },
+export async function scrub(given: Given, surroundings: Surroundings): Promise<void> {
+  const config = loadLastingConfig(given, surroundings)
+  const asked = readAsked(given, config)
+  await workByHand(config, surroundings, async (hand) => {
+    const teller = createTeller(given, surroundings, hand.progress)
+    const counts = await runScrub(asked, config, hand, teller.finding)
+    hand.progress.clear()
+    teller.end(counts)
+    const count = countFindings(counts)
+    if (count === 0) return
+    const things = count === 1 ? 'thing is' : 'things are'
+    throw new CommandError('found', `${count.toLocaleString('en')} ${things} not as it should be`)
+  })
 }

@@ -6,38 +6,33 @@ import type { Logger } from '../telemetry/logger.ts'
 import { renderMerged } from '../telemetry/merged-metrics.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createPulseServer } from '../telemetry/pulse.ts'
-import { type Answering, answerHere } from './answering.ts'
+import type { Answering } from './answering.ts'
 import { renderBanner, type Started } from './banner.ts'
-import { type Command, CommandError, configOption, type Given, type Surroundings } from './command.ts'
+import { CommandError, type Given, type Surroundings } from './command.ts'
 import { configArguments, type GivenConfig, loadGivenConfig } from './config.ts'
 import { listen } from './listen.ts'
 import { createLogs, type Logs } from './logs.ts'
 import { openStore, type Store } from './open-store.ts'
 import { createStop, obeySignals, once, type Stop, stopOnFaults, stoppingOf } from './stopping.ts'
-import { keepSweeping } from './sweeper.ts'
+import { keepSweeping } from './keep-sweeping.ts'
 import { version } from './version.ts'
 import { createWorkerPool } from './worker-pool.ts'
 
-export const serve: Command = {
-  name: 'serve',
-  summary: 'start the registry',
-  options: configOption,
-  run: async (given, surroundings) => {
-    const { config, texts } = loadGivenConfig(given, surroundings)
-    const logs = createLogs(config, surroundings)
-    const { log } = logs
-    const metrics = createMetrics(version)
-    metrics.collectProcess()
-    const stop = createStop()
-    const forget = [obeySignals(surroundings, stop), stopOnFaults(surroundings, stop, log, metrics)]
-    try {
-      await openAndServe({ config, texts, given, surroundings, log, logs, metrics, stop })
-    } finally {
-      for (const one of forget) one()
-    }
-    log.info('Berth has stopped')
-    if (stop.isFault()) throw new CommandError('failed', 'an error that nobody caught; the log says where')
-  },
+export async function serve(given: Given, surroundings: Surroundings): Promise<void> {
+  const { config, texts } = loadGivenConfig(given, surroundings)
+  const logs = createLogs(config, surroundings)
+  const { log } = logs
+  const metrics = createMetrics(version)
+  metrics.collectProcess()
+  const stop = createStop()
+  const forget = [obeySignals(surroundings, stop), stopOnFaults(surroundings, stop, log, metrics)]
+  try {
+    await openAndServe({ config, texts, given, surroundings, log, logs, metrics, stop })
+  } finally {
+    for (const one of forget) one()
+  }
+  log.info('Berth has stopped')
+  if (stop.isFault()) throw new CommandError('failed', 'an error that nobody caught; the log says where')
 }
 
 interface Serving {
@@ -58,13 +53,19 @@ async function openAndServe(serving: Serving): Promise<void> {
   try {
     const store = await openStore(config, log)
     try {
-      await serveUntilStopped(serving, store, pool ?? answerHere({ ...serving, store }))
+      await serveUntilStopped(serving, store, pool ?? (await answerAlone(serving, store)))
     } finally {
       await store.driver.close()
     }
   } finally {
     pool?.abandon()
   }
+}
+
+/** Loaded only here: with workers, this process has nothing to do with HTTP. */
+async function answerAlone(serving: Serving, store: Store): Promise<Answering> {
+  const { answerHere } = await import('./answering.ts')
+  return answerHere({ ...serving, store })
 }
 
 function countWorkers({ workers, storage }: Config, { processors }: Surroundings): number {

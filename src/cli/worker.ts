@@ -3,36 +3,30 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { answerHere } from './answering.ts'
-import { type Command, CommandError, configOption, type Surroundings } from './command.ts'
+import { CommandError, type Given, type Surroundings } from './command.ts'
 import { createLogs } from './logs.ts'
 import { openCheckedStore } from './open-store.ts'
 import { createStop, once, type Stop, stopOnFaults, stoppingOf } from './stopping.ts'
 import { version } from './version.ts'
 import { parseOrder, type Report, type Texts } from './worker-messages.ts'
 
-export const workerCommand: Command = {
-  name: 'worker',
-  summary: 'answer requests for a server that started this',
-  isInternal: true,
-  options: configOption,
-  run: async (given, surroundings) => {
-    // Signals are for its server, which tells it.
-    const ignoreSignals = surroundings.onStop(() => undefined)
-    const metrics = createMetrics(version)
-    metrics.collectProcess()
-    const stop = createStop()
-    const ordered = obeyOrders(surroundings, stop, metrics)
-    await report(surroundings, { kind: 'loaded' })
-    const texts = await ordered
-    if (texts === undefined) await report(surroundings, { kind: 'drained', outcome: 'finished' })
-    else {
-      const { environment } = surroundings
-      const readText = (path: string): string => texts[path] ?? ''
-      const { config } = loadConfig({ environment, file: given.options.get('config'), readText })
-      await serveOrRefuse({ config, surroundings, metrics, stop })
-    }
-    ignoreSignals()
-  },
+export async function worker(given: Given, surroundings: Surroundings): Promise<void> {
+  // Signals are for its server, which tells it.
+  const ignoreSignals = surroundings.onStop(() => undefined)
+  const metrics = createMetrics(version)
+  metrics.collectProcess()
+  const stop = createStop()
+  const ordered = obeyOrders(surroundings, stop, metrics)
+  await report(surroundings, { kind: 'loaded' })
+  const texts = await ordered
+  if (texts === undefined) await report(surroundings, { kind: 'drained', outcome: 'finished' })
+  else {
+    const { environment } = surroundings
+    const readText = (path: string): string => texts[path] ?? ''
+    const { config } = loadConfig({ environment, file: given.options.get('config'), readText })
+    await serveOrRefuse({ config, surroundings, metrics, stop })
+  }
+  ignoreSignals()
 }
 
 interface Serving {

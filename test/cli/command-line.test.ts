@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import manifest from '../../package.json' with { type: 'json' }
 import { exitCodes } from '../../src/cli/command.ts'
-import { commands } from '../../src/cli/command-line.ts'
+import { commands } from '../../src/cli/commands.ts'
 import { run } from './surroundings.ts'
 
 test('help names every command and every exit code', async () => {

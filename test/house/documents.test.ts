@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { findCommand, readGiven } from '../../src/cli/arguments.ts'
-import { commands } from '../../src/cli/command-line.ts'
+import { commands } from '../../src/cli/commands.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { listOptions } from '../../src/config/schema.ts'
 import { generatedPages } from './generated-pages.ts'
