@@ -22,9 +22,14 @@ const threadsBeside = 2
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
 
-/** For this process with all its threads. Node cannot set a scheduling policy; `chrt` is a part of nearly every Linux. sched(7), SCHED_IDLE. */
+/**
+ * For this process with all its threads. Node cannot set a scheduling policy; these two are a part of nearly every Linux. sched(7), SCHED_IDLE. What it
+ * asks of the disk is not put off likewise: it would hold a directory for as long that others need. Threads that are started later have the same.
+ */
 function lowerPriority(): 'idle' | 'low' {
-  const { status } = spawnSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' })
+  const options = { stdio: 'ignore', timeout: 1000 } as const
+  spawnSync('ionice', ['-c', '2', '-n', '7', '-p', String(process.pid)], options)
+  const { status } = spawnSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], options)
   if (status === 0) return 'idle'
   setPriority(lowPriority)
   return 'low'

@@ -12,7 +12,7 @@ const maxShareOfLow = 0.9
 export async function openInBackground(config: Config, { background }: Surroundings, log: Logger): Promise<Store> {
   // First, so that threads that are started for the store have it, too.
   const priority = background.lowerPriority()
-  const store = await openStore(config, log, true)
+  const store = await openStore(config, log, { isBackground: true })
   const configured = config.sweep.processorPercent / 100
   const share = priority === 'idle' ? configured : Math.min(configured, maxShareOfLow)
   const elapsedMs = (): number => performance.now()

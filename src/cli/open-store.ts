@@ -20,7 +20,7 @@ export interface Store {
 }
 
 /** Opens the store; `isBackground` when nobody waits for what this process does. Throws CommandError when it cannot be used. */
-export function openStore(config: Config, log: Logger, isBackground = false): Promise<Store> {
+export function openStore(config: Config, log: Logger, { isBackground = false } = {}): Promise<Store> {
   return open(toStoreOptions(config.storage, isBackground), async (driver, place) => {
     await openFormat(driver, place)
     await checkPromises(driver, log)

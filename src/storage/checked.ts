@@ -17,6 +17,21 @@ function checkStamp(stamp: NonNullable<Driver['stamp']>, rules: KeyRules): Drive
   }
 }
 
+function checkUpkeep(driver: Driver, rules: KeyRules): Pick<Driver, 'settle' | 'tidy' | 'close'> {
+  return {
+    async settle(prefix, options) {
+      options?.signal?.throwIfAborted()
+      rules.checkPrefix(prefix)
+      return driver.settle(prefix, options)
+    },
+    async tidy(options) {
+      options?.signal?.throwIfAborted()
+      return driver.tidy(options)
+    },
+    close: () => driver.close(),
+  }
+}
+
 /** Wraps a driver so that only calls which keep the rules of `Driver` reach it. */
 export function checkCalls(driver: Driver, rules: KeyRules): Driver {
   return {
@@ -69,11 +84,7 @@ export function checkCalls(driver: Driver, rules: KeyRules): Driver {
       return driver.list(prefix, options)
     },
     stamp: driver.stamp && checkStamp(driver.stamp, rules),
-    async tidy(options) {
-      options?.signal?.throwIfAborted()
-      return driver.tidy(options)
-    },
-    close: () => driver.close(),
+    ...checkUpkeep(driver, rules),
   }
 }
 

@@ -95,7 +95,7 @@ export interface WriteOptions extends Cancel {
 export interface RemoveOptions extends Cancel {
   /** Records only: remove it only when its version still is this one. */
   readonly ifUnchanged?: string
-  /** Survives power loss once the promise resolves. Default true; false where it does no harm that the key is there again. */
+  /** Survives power loss once the promise resolves. Default true; false where it does no harm that the key is there again, or before `settle`. */
   readonly durable?: boolean
 }
 
@@ -188,6 +188,12 @@ export interface Driver {
    * that cannot be told yet. Only drivers that can tell without a list have this.
    */
   readonly stamp?: ((prefix: string, options?: Cancel) => Promise<string | undefined>) | undefined
+
+  /**
+   * Once it resolves, nothing comes back after power loss below a folded entry of `prefix` (ends in `/`) of which every key had been removed before the
+   * call, however it was removed.
+   */
+  settle(prefix: string, options?: Cancel): Promise<void>
 
   /** Removes the driver's own leftovers of killed processes; returns how many. Safe at any time, from any process. */
   tidy(options?: Cancel): Promise<number>

@@ -86,6 +86,7 @@ export function createMemoryDriver(options: MemoryOptions): Driver {
       return 'removed'
     },
     list: async (prefix, listOptions) => listItems(items, prefix, listOptions, now()),
+    settle: () => Promise.resolve(),
     tidy: async () => 0,
     async close() {},
   }

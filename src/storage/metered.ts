@@ -64,6 +64,7 @@ export function meterDriver(driver: Driver, meter: Meter, elapsedMs: () => numbe
       end('promote', elapsedMs(), driver.promote(entry, record, options), (outcome) => outcome),
     remove: (key, options) => end('remove', elapsedMs(), driver.remove(key, options), removed),
     list: (prefix, options) => end('list', elapsedMs(), driver.list(prefix, options), isDone),
+    settle: (prefix, options) => end('settle', elapsedMs(), driver.settle(prefix, options), isDone),
     tidy: (options) => end('tidy', elapsedMs(), driver.tidy(options), isDone),
   }
 }

@@ -2,10 +2,11 @@
  * A driver for work that has time: it lets others have the processor. A low priority alone does not do that: a kernel gives even such a process a whole
  * tick of some milliseconds at a time, and a request that comes meanwhile waits for its end.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Driver } from './driver.ts'
 
 export interface Yielding {
-  /** The most of one processor that is used, from above 0 to 1. */
+  /** The most of one processor that is used, above 0: 1.5 is one and a half. */
   readonly share: number
   /** Processor time of this process, ms. */
   readonly usedMs: () => number
@@ -24,6 +25,9 @@ const creditMs = 20
 /** Nothing else happens in a pause: a signal to stop waits for its end. What is due beyond it is paid at the next calls. */
 const maxPauseMs = 50
 
+/** A store may answer every call at once, and a signal to stop is heard between two turns of the event loop only. */
+const turnMs = 50
+
 /** Passes every call on, after a pause where this process has used its share. */
 export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs, pause }: Yielding): Driver {
   let used = usedMs()
@@ -41,9 +45,12 @@ export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs,
     due = Math.max(due + ran / share, now - creditMs)
     if (due > now) pause(Math.min(due - now, maxPauseMs))
   }
-  const before = <T>(call: () => T): T => {
+  let turned = elapsedMs()
+  const before = <T>(call: () => Promise<T>): Promise<T> => {
     yieldNow()
-    return call()
+    if (elapsedMs() - turned < turnMs) return call()
+    turned = elapsedMs()
+    return nextTurn().then(call)
   }
   return {
     promotion: driver.promotion,
@@ -56,6 +63,7 @@ export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs,
     promote: (entry, record, options) => before(() => driver.promote(entry, record, options)),
     remove: (key, options) => before(() => driver.remove(key, options)),
     list: (prefix, options) => before(() => driver.list(prefix, options)),
+    settle: (prefix, options) => driver.settle(prefix, options),
     tidy: (options) => driver.tidy(options),
     close: () => driver.close(),
   }

@@ -63,6 +63,7 @@ export function createFaultyDriver(store: Driver, { at, how }: Fault): FaultyDri
     promote: (entry, record, options) => call('promote', record, () => store.promote(entry, record, options)),
     remove: (key, options) => call('remove', key, () => store.remove(key, options)),
     list: (prefix, options) => call('list', prefix, () => store.list(prefix, options)),
+    settle: (prefix, options) => call('settle', prefix, () => store.settle(prefix, options)),
     tidy: (options) => call('tidy', '', () => store.tidy(options)),
     close: () => store.close(),
   }

@@ -161,6 +161,7 @@ export function createSimulation(options: SimulationOptions): Simulation {
       remove: (key, how) =>
         call('remove', key, () => store.remove(key, defect === 'removes unconditionally' ? {} : how)),
       list: (prefix, how) => call('list', prefix, () => store.list(prefix, how)),
+      settle: (prefix) => call('settle', prefix, () => store.settle(prefix)),
       tidy: () => Promise.resolve(0),
     }
   }

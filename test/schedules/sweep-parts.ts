@@ -4,6 +4,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { collect, type Verdict } from '../../src/registry/sweep/collect.ts'
 import { createCounts, type SweepContext } from '../../src/registry/sweep/context.ts'
 import { workThroughGarbage } from '../../src/registry/sweep/entries.ts'
+import { createGroupSize } from '../../src/registry/sweep/group-size.ts'
 import { takeBackPushes } from '../../src/registry/sweep/pushes.ts'
 import type { SweepDependencies } from '../../src/registry/sweep/sweep.ts'
 import { endIdleUploads } from '../../src/registry/sweep/uploads.ts'
@@ -22,6 +23,7 @@ export function createSweepParts(dependencies: SweepDependencies): SweepParts {
     counts: createCounts(),
     mode: 'sweep',
     report: () => undefined,
+    groupSize: createGroupSize(2),
     contents: new LRUCache({ max: 100 }),
     seenSince: new LRUCache({ maxSize: 100, sizeCalculation: () => 1 }),
   }

@@ -73,14 +73,30 @@ describe('durable order', () => {
     assert.deepEqual(found.slice(-3), ['rename .t/* data/i/s2', 'sync data', 'sync data/i'])
   })
 
-  it('of an empty key: the file, its name, and those above', async () => {
+  it('of an empty key: as of any other', async () => {
     assert.deepEqual(await traceOf((driver) => driver.write('data/i/s', Buffer.alloc(0))), [
+      'create .t/*',
+      'syncData .t/*',
       'mkdir data/i',
-      'create data/i/s',
+      'rename .t/* data/i/s',
       'sync data',
       'sync data/i',
-      'syncData data/i/s',
     ])
+  })
+
+  it('of removals that are settled: one sync for all, except on a network mount, where each has its own', async () => {
+    const keys = ['data/i/s', 'data/i/t', 'data/j/s']
+    const write = async (driver: Driver) => {
+      for (const key of keys) await driver.write(key, value)
+    }
+    const act = async (driver: Driver) => {
+      for (const key of keys) await driver.remove(key, { durable: false })
+      await driver.settle('data/')
+    }
+    const removed = ['unlink data/i/s', 'unlink data/i/t', 'rmdir data/i', 'unlink data/j/s']
+    assert.deepEqual(await traceOf(act, write), [...removed, 'rmdir data/j', 'sync data'])
+    const network = await traceOf(act, write, { mount: 'network' })
+    assert.equal(network.at(-1), 'sync data')
   })
 
   it('of a streamed body, whose key nobody knows before: bytes and names together', async () => {

@@ -27,6 +27,9 @@ const operations: Readonly<Record<string, (driver: Driver) => Promise<unknown>>>
   'promote what is not there': (driver) => driver.promote('pushes/p/none', 'tags/old/a'),
   'write a record': (driver) => driver.write('tags/old/a', value),
   'create a record': (driver) => driver.write('tags/new/a', value, { ifAbsent: true }),
+  'write an empty key': (driver) => driver.write('data/new/sub/a', Buffer.alloc(0)),
+  'write an empty key that need not survive': (driver) =>
+    driver.write('data/new/sub/a', Buffer.alloc(0), { durable: false }),
   'create a record that is there': (driver) => driver.write('tags/old/a', value, { ifAbsent: true }),
   'remove a key': (driver) => driver.remove('data/old/a'),
   'remove a record': (driver) => driver.remove('tags/old/a'),
@@ -34,6 +37,10 @@ const operations: Readonly<Record<string, (driver: Driver) => Promise<unknown>>>
     driver.remove('tags/old/a', { ifUnchanged: (await driver.stat('tags/old/a'))?.version ?? '' }),
   'read all': async (driver) => {
     for await (const { key } of listAll(driver, '', { times: true })) await driver.read(key)
+  },
+  settle: async (driver) => {
+    await driver.remove('data/old/a', { durable: false })
+    await driver.settle('data/')
   },
   tidy: (driver) => driver.tidy(),
 }

@@ -29,6 +29,16 @@ function createYielding(share: number) {
 }
 
 describe('a driver that yields', () => {
+  it('gives the event loop a turn, however fast the store answers', async () => {
+    const { call } = createYielding(1)
+    let turns = 0
+    const count = (): void => void (turns++, (counting = setImmediate(count)))
+    let counting = setImmediate(count)
+    for (let i = 0; i < 100; i++) await call(0, 10)
+    clearImmediate(counting)
+    assert.ok(turns >= 15 && turns <= 25, `${turns} turns in a second`)
+  })
+
   it('pauses so long that its share is kept', async () => {
     const { pauses, call } = createYielding(0.25)
     for (let i = 0; i < 3; i++) await call(2)

@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Cancel } from '../../storage/driver.ts'
 import { createCounts, type SweepContext } from '../sweep/context.ts'
+import { createGroupSize } from '../sweep/group-size.ts'
 import type { SweepDependencies } from '../sweep/sweep.ts'
 import { scrubBlobs } from './blobs.ts'
 import { type Finding, type FindingKind, type ScrubContext, type ScrubMode } from './context.ts'
@@ -95,6 +96,7 @@ function createSweepQuestions(dependencies: SweepDependencies): SweepContext {
     mode: 'look',
     contents: new LRUCache({ maxSize: 500_000, sizeCalculation: (blobs) => blobs.length + 1 }),
     seenSince: new LRUCache({ max: 1 }),
+    groupSize: createGroupSize(1),
     report: () => undefined,
   }
 }

@@ -5,7 +5,7 @@
  */
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { mapConcurrently, slicesOf } from '../concurrently.ts'
+import { mapConcurrently } from '../concurrently.ts'
 import { dataMarkKey, dataPrefix, isDataMark, isAboutData, linkedAsKey } from '../layout.ts'
 import { encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
@@ -15,9 +15,6 @@ import { type Judged, lookAtLinks, lookAtUses } from './uses.ts'
 
 /** `named`: a manifest needs the bytes. `leased`: ask again later. `gone`: nothing of the bytes is left. */
 export type Verdict = 'named' | 'leased' | 'gone'
-
-/** Candidates that are marked together: a mark that must go again stands for a second or so, shorter than a request waits for it. */
-const maxMarked = 1000
 
 /** Counts what would be freed; an upload and a garbage entry may both lead to the same bytes. */
 function countAll({ counts, seenSince }: SweepContext, unused: readonly Judged[]): void {
@@ -30,28 +27,45 @@ function countAll({ counts, seenSince }: SweepContext, unused: readonly Judged[]
   }
 }
 
-/** Deletes the bytes, then all marks and renewals, then the links: an id once dead is never named again. `durable`: the last key of the id, and so the others. */
-async function deleteCandidate(
-  sweep: SweepContext,
-  { candidate, segments, uses }: Judged,
-  durable: boolean,
-  cancel: Cancel,
-): Promise<void> {
+/** Deletes the bytes, then what else is there of the id: marks, renewals, and bytes that came after the look, which nobody can name. */
+async function eraseBytes(sweep: SweepContext, { candidate, segments }: Judged, cancel: Cancel): Promise<void> {
   const { driver, counts } = sweep
   const hasty = { ...cancel, durable: false }
+  let wasThere = false
   for (const { key, size } of segments) {
-    if ((await driver.remove(key, hasty)) === 'removed') counts.freedBytes += size
+    if ((await driver.remove(key, hasty)) !== 'removed') continue
+    counts.freedBytes += size
+    wasThere = true
   }
   // Listed again: who renews after this finds the bytes gone, and removes what he wrote.
-  let last: string | undefined
-  for await (const { key } of listAll(driver, dataPrefix(candidate.id), cancel)) {
-    if (last !== undefined) await driver.remove(last, hasty)
-    last = key
-  }
-  if (last !== undefined) await driver.remove(last, { ...cancel, durable })
-  // One that comes back after power loss names no bytes.
-  for (const { key, version } of uses) await driver.remove(key, { ...hasty, ifUnchanged: version })
-  if (segments.length > 0) counts.blobs++
+  for await (const { key } of listAll(driver, dataPrefix(candidate.id), cancel)) await driver.remove(key, hasty)
+  if (wasThere) counts.blobs++
+}
+
+/** Deletes the bytes, and when these are gone for good, the links: an id once dead is never named again. Returns the ids of which nothing is left. */
+async function erase(sweep: SweepContext, unused: readonly Judged[], cancel: Cancel): Promise<ReadonlySet<string>> {
+  const { driver, limits } = sweep
+  const dead: Judged[] = []
+  await mapConcurrently(unused, limits.maxParallelCalls, (judged) =>
+    workOrCount(sweep, async () => {
+      await eraseBytes(sweep, judged, cancel)
+      dead.push(judged)
+    }),
+  )
+  const gone = new Set<string>()
+  await workOrCount(sweep, async () => {
+    // Bytes that power loss brings back must be led to: by their links, or by the claims and entries that go after this.
+    if (dead.length > 0) await driver.settle('data/', cancel)
+    await mapConcurrently(dead, limits.maxParallelCalls, ({ candidate, uses }) =>
+      workOrCount(sweep, async () => {
+        // A link that power loss brings back names no bytes.
+        const options = { ...cancel, durable: false }
+        for (const { key, version } of uses) await driver.remove(key, { ...options, ifUnchanged: version })
+        gone.add(candidate.id)
+      }),
+    )
+  })
+  return gone
 }
 
 /**
@@ -86,39 +100,42 @@ async function markAndDelete(
   candidates: readonly Candidate[],
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
-  const { driver, createId, limits } = sweep
+  const { driver, createId, limits, groupSize, monotonicMs } = sweep
   const verdicts = new Map<string, Verdict>(candidates.map(({ id }) => [id, 'leased']))
   const marks = new Map<Candidate, string>()
   const write = { ...cancel, reserve: true, durable: false }
+  const start = monotonicMs()
   await mapConcurrently(candidates, limits.maxParallelCalls, async (candidate) => {
     const mark = dataMarkKey(candidate.id, createId())
     const written = await workOrCount(sweep, () => driver.write(mark, Buffer.alloc(0), write))
     if (written !== undefined) marks.set(candidate, mark)
   })
   for await (const second of lookAtUses(sweep, [...marks.keys()], cancel)) {
-    const forEach = (these: readonly Judged[], work: (judged: Judged) => Promise<void>) =>
-      mapConcurrently(these, limits.maxParallelCalls, (judged) => workOrCount(sweep, () => work(judged)))
     // First what is needed after all: somebody may wait for the mark to go.
-    await forEach(second, async ({ candidate, verdict }) => {
-      const mark = marks.get(candidate)
-      if (verdict === undefined || mark === undefined) return
-      verdicts.set(candidate.id, verdict)
-      await driver.remove(mark, { ...cancel, durable: false })
-    })
-    const erase = (durable: boolean) => async (judged: Judged) => {
-      await deleteCandidate(sweep, judged, durable, cancel)
-      verdicts.set(judged.candidate.id, 'gone')
-    }
-    // The last one durably, and with it those before: their claims, which lead to what comes back after power loss, go after that.
+    await mapConcurrently(second, limits.maxParallelCalls, ({ candidate, verdict }) =>
+      workOrCount(sweep, async () => {
+        const mark = marks.get(candidate)
+        if (verdict === undefined || mark === undefined) return
+        verdicts.set(candidate.id, verdict)
+        await driver.remove(mark, { ...cancel, durable: false })
+      }),
+    )
+    groupSize.stood(monotonicMs() - start)
     const unused = second.filter(({ verdict }) => verdict === undefined)
-    await forEach(unused.slice(0, -1), erase(false))
-    await forEach(unused.slice(-1), erase(true))
+    for (const id of await erase(sweep, unused, cancel)) verdicts.set(id, 'gone')
   }
   return verdicts
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+/** In groups, the candidates of one repository beside each other: fewer repositories have to be read for each. */
+function* groupByRepository({ groupSize }: SweepContext, candidates: readonly Candidate[]) {
+  const nameOf = ({ repository }: Candidate): string => repository ?? ''
+  const sorted = candidates.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0))
+  for (let start = 0; start < sorted.length;) {
+    const group = sorted.slice(start, start + groupSize.now())
+    start += group.length
+    yield group
+  }
 }
 
 /** Collects what is not needed of candidates with all their digests; tells of each id what became of it. In `look` mode `gone` means that it would be. */
@@ -128,18 +145,16 @@ export async function collect(
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
-  const unused: { readonly candidate: Candidate; readonly repository: string }[] = []
-  for await (const first of lookAtUses(sweep, candidates, cancel)) {
-    for (const { candidate, verdict } of first) verdicts.set(candidate.id, verdict ?? 'gone')
-    // An upload that never got a byte has nothing to collect.
-    const found = first.filter(({ verdict, isThere }) => verdict === undefined && isThere)
-    if (sweep.mode === 'look') countAll(sweep, found)
-    else for (const { candidate, uses } of found) unused.push({ candidate, repository: uses[0]?.repository ?? '' })
-  }
-  // Few repositories have to be read for each group that is marked together.
-  const sorted = unused.toSorted((a, b) => compare(a.repository, b.repository)).map(({ candidate }) => candidate)
-  for (const group of slicesOf(sorted, maxMarked)) {
-    for (const [id, verdict] of await markAndDelete(sweep, group, cancel)) verdicts.set(id, verdict)
+  for (const group of groupByRepository(sweep, candidates)) {
+    const unused: Candidate[] = []
+    for await (const first of lookAtUses(sweep, group, cancel)) {
+      for (const { candidate, verdict } of first) verdicts.set(candidate.id, verdict ?? 'gone')
+      // An upload that never got a byte has nothing to collect.
+      const found = first.filter(({ verdict, isThere }) => verdict === undefined && isThere)
+      if (sweep.mode === 'look') countAll(sweep, found)
+      else unused.push(...found.map(({ candidate }) => candidate))
+    }
+    for (const [id, verdict] of await markAndDelete(sweep, unused, cancel)) verdicts.set(id, verdict)
   }
   return verdicts
 }

@@ -3,6 +3,7 @@ import type { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Context } from '../context.ts'
+import type { GroupSize } from './group-size.ts'
 
 /** Times and sizes of a sweep; the configuration has their defaults and reasons. */
 export interface SweepLimits {
@@ -69,6 +70,8 @@ export interface SweepContext extends Context {
   readonly monotonicMs: () => number
   /** What manifests name, by their digest: contents never change. */
   readonly contents: LRUCache<Digest, readonly Digest[]>
+  /** How many blobs are marked together. */
+  readonly groupSize: GroupSize
   /** Called as a run goes on; `fraction` of the phase, from 0 to 1. */
   readonly report: (phase: SweepPhase, fraction: number) => void
   /** Since when this process has seen a key in the state that the copy window is counted from. */

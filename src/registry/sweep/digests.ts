@@ -4,6 +4,7 @@
  */
 import type { Hash } from 'node:crypto'
 import { createHasher, digestAlgorithms, digestOf, type Digest } from '../../oci/digest.ts'
+import type { RepositoryName } from '../../oci/name.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { listAll } from '../../storage/list-all.ts'
 import {
@@ -25,6 +26,8 @@ import { decodeOrCount } from './unreadable.ts'
 export interface Candidate {
   readonly id: string
   readonly digests: ReadonlySet<Digest>
+  /** One that has a link to them, or had: what one repository may need is looked at together. */
+  readonly repository?: RepositoryName | undefined
 }
 
 export interface FoundDigests {
@@ -41,10 +44,11 @@ export interface FoundDigests {
 /** Finds what tells the digests of an upload. Reads its claims first and what is kept of them after that: who removes those has written this before. */
 export async function findDigests(
   sweep: SweepContext,
-  { id, digests }: Candidate,
+  { id, digests, repository: known }: Candidate,
   cancel: Cancel,
 ): Promise<FoundDigests> {
   const { driver } = sweep
+  let repository = known
   const all = new Set(digests)
   const claims: string[] = []
   const entries: string[] = []
@@ -62,11 +66,13 @@ export async function findDigests(
     isWhole &&= stored === undefined || claim !== undefined
     if (claim === undefined) continue
     claimed.add(claim.segment.key)
+    repository ??= claim.repository
     if (claim.digest !== undefined) all.add(claim.digest)
   }
   const told = await findBesideBytes(sweep, id, claimed, cancel)
   for (const digest of told ?? []) all.add(digest)
-  return { candidate: isWhole && told !== undefined ? { id, digests: all } : undefined, claims, entries, isOpen }
+  const candidate = isWhole && told !== undefined ? { id, digests: all, repository } : undefined
+  return { candidate, claims, entries, isOpen }
 }
 
 /** What is kept beside the bytes, or what the bytes say themselves when some of them have no claim; `undefined` when that cannot be read. */

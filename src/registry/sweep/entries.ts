@@ -4,7 +4,7 @@ import type { RepositoryName } from '../../oci/name.ts'
 import { listAll, listPages } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { mapConcurrently, slicesOf } from '../concurrently.ts'
-import { garbagePrefix, linksPrefix } from '../layout.ts'
+import { garbagePrefix, linksPrefix, parseLinkKey } from '../layout.ts'
 import { readManifest } from '../lookup.ts'
 import { decodeGarbage, decodeLink, decodeTag, type GarbageRecord } from '../records.ts'
 import { collectLinked, type Verdict } from './collect.ts'
@@ -20,6 +20,9 @@ interface Entry extends GarbageRecord {
   readonly ageMs: number
 }
 
+/** Ids of bytes, each with a repository that has a link to them. */
+type Ids = ReadonlyMap<string, RepositoryName>
+
 /** Whether what the entry was written for has happened: what it waits for is no longer there. */
 async function hasHappened(sweep: SweepContext, { until, repository }: Entry, cancel: Cancel): Promise<boolean> {
   if (until === undefined) return true
@@ -34,36 +37,34 @@ async function hasHappened(sweep: SweepContext, { until, repository }: Entry, ca
     : decodeLink(stored.bytes).id !== until.id
 }
 
-/** The ids that links of a digest name. */
-async function idsOf(sweep: SweepContext, digest: Digest, cancel: Cancel): Promise<ReadonlySet<string>> {
+/** The ids that links of a digest name, each with a repository that has one. */
+async function idsOf(sweep: SweepContext, digest: Digest, cancel: Cancel): Promise<Ids> {
   const { driver } = sweep
-  const ids = new Set<string>()
+  const ids = new Map<string, RepositoryName>()
   for await (const { key } of listAll(driver, linksPrefix(digest), cancel)) {
     const stored = await driver.read(key, cancel)
     const link = stored && decodeOrCount(sweep, () => decodeLink(stored.bytes))
-    if (link !== undefined) ids.add(link.id)
+    if (link !== undefined) ids.set(link.id, parseLinkKey(key))
   }
   return ids
 }
 
 /** Candidates by id, the digests of all entries that lead to one together. */
-function addCandidate(candidates: Map<string, Set<Digest>>, id: string, digests: Iterable<Digest>): void {
-  const known = candidates.get(id) ?? new Set<Digest>()
-  for (const digest of digests) known.add(digest)
-  candidates.set(id, known)
-}
+type Candidates = Map<string, Candidate & { readonly digests: Set<Digest> }>
 
-function toCandidates(candidates: ReadonlyMap<string, ReadonlySet<Digest>>): readonly Candidate[] {
-  return [...candidates].map(([id, digests]) => ({ id, digests }))
+function addCandidate(candidates: Candidates, { id, digests, repository }: Candidate): void {
+  const known = candidates.get(id) ?? { id, digests: new Set<Digest>(), repository }
+  for (const digest of digests) known.digests.add(digest)
+  candidates.set(id, known)
 }
 
 /** What the entries of a batch lead to, each looked at once however many entries name it. */
 interface Leads {
   /** Uploads to end, and bytes that links lead to, with the digests under which entries name them. */
-  readonly ends: ReadonlyMap<string, ReadonlySet<Digest>>
-  readonly collects: ReadonlyMap<string, ReadonlySet<Digest>>
+  readonly ends: readonly Candidate[]
+  readonly collects: readonly Candidate[]
   /** The ids that links of a digest name; without one that the store does not tell. */
-  readonly idsOf: ReadonlyMap<Digest, ReadonlySet<string>>
+  readonly idsOf: ReadonlyMap<Digest, Ids>
   /** Manifests behind which all is clean, by `nameOf`. */
   readonly clean: ReadonlySet<string>
 }
@@ -92,21 +93,23 @@ async function cleanBehind(
 
 async function follow(sweep: SweepContext, entries: readonly Entry[], cancel: Cancel): Promise<Leads> {
   const clean = await cleanBehind(sweep, entries, cancel)
-  const ends = new Map<string, Set<Digest>>()
-  const collects = new Map<string, Set<Digest>>()
-  const ids = new Map<Digest, ReadonlySet<string>>()
+  const ends: Candidates = new Map()
+  const collects: Candidates = new Map()
+  const ids = new Map<Digest, Ids>()
   const digests = new Set(entries.flatMap((entry) => entry.digests ?? []))
   await mapConcurrently([...digests], sweep.limits.maxParallelCalls, async (digest) => {
     const found = await workOrCount(sweep, () => idsOf(sweep, digest, cancel))
     if (found !== undefined) ids.set(digest, found)
-    for (const id of found ?? []) addCandidate(collects, id, [digest])
+    for (const [id, repository] of found ?? []) addCandidate(collects, { id, digests: new Set([digest]), repository })
   })
-  for (const { id, digests: named = [] } of entries) if (id !== undefined) addCandidate(ends, id, named)
+  for (const { id, digests: named, repository } of entries) {
+    if (id !== undefined) addCandidate(ends, { id, digests: new Set(named), repository })
+  }
   for (const [id, known] of ends) {
-    for (const digest of collects.get(id) ?? []) known.add(digest)
+    for (const digest of collects.get(id)?.digests ?? []) known.digests.add(digest)
     collects.delete(id)
   }
-  return { ends, collects, idsOf: ids, clean }
+  return { ends: [...ends.values()], collects: [...collects.values()], idsOf: ids, clean }
 }
 
 /** Whether nothing is left to do for an entry. */
@@ -120,7 +123,7 @@ function isDone(
   if (id !== undefined && !isOver(id)) return false
   return digests.every((digest) => {
     const linked = ids.get(digest)
-    return linked !== undefined && [...linked].every(isOver)
+    return linked !== undefined && [...linked.keys()].every(isOver)
   })
 }
 
@@ -128,8 +131,8 @@ async function workThrough(sweep: SweepContext, entries: readonly Entry[], cance
   const { driver, limits, counts, mode } = sweep
   const leads = await follow(sweep, entries, cancel)
   const verdicts = new Map<string, Verdict>([
-    ...(await endUploads(sweep, toCandidates(leads.ends), cancel)),
-    ...(await collectLinked(sweep, toCandidates(leads.collects), cancel)),
+    ...(await endUploads(sweep, leads.ends, cancel)),
+    ...(await collectLinked(sweep, leads.collects, cancel)),
   ])
   const done = entries.filter((entry) => isDone(entry, leads, verdicts))
   counts.waiting += entries.length - done.length

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts'
 import { scratchPrefix } from '../layout.ts'
 import { createCounts, type SweepContext, type SweepCounts, type SweepLimits } from './context.ts'
 import { workThroughGarbage } from './entries.ts'
+import { createGroupSize } from './group-size.ts'
 import { takeBackPushes } from './pushes.ts'
 import { endIdleUploads } from './uploads.ts'
 
@@ -29,6 +30,9 @@ const maxRememberedDigests = 500_000
 
 /** Uploads and pushes of which this process remembers since when they are settled: some 15 MB. */
 const maxSeen = 100_000
+
+/** Blobs that are marked together at most. */
+const maxMarked = 1000
 
 /** What nobody asked for in this time was settled by another process; in ms. */
 const forgetAfterMs = 86_400_000
@@ -70,7 +74,9 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
       // A run that only looks remembers what it has counted, and nothing beyond itself.
       const seenSince = mode === 'sweep' ? swept : createSeen()
       const failures = new Set<string>()
-      const sweep: SweepContext = { ...dependencies, counts, failures, mode, contents, seenSince, report }
+      const groupSize = createGroupSize(maxMarked)
+      const run = { counts, failures, mode, contents, seenSince, groupSize, report }
+      const sweep: SweepContext = { ...dependencies, ...run }
       report('pushes', 0)
       await takeBackPushes(sweep, cancel)
       report('garbage', 0)

@@ -65,14 +65,22 @@ export async function endUploads(
 /** A folder reads and sorts all names for a page, so pages are large: some 10 MB of memory each. */
 const pageSize = 50_000
 
-/** Ids of uploads of which nothing was written for a while, in batches. */
+/** Ids of uploads of which nothing was written for a while, in batches of about so many keys. */
 async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel): AsyncGenerator<readonly string[]> {
   const { uploadIdleMs, batchSize } = sweepLimits
-  const batch: string[] = []
-  let current: { readonly id: string; newest: number } | undefined
+  const batches: string[][] = [[]]
+  // All of their keys are held together.
+  let keys = 0
+  let current: { readonly id: string; newest: number; keys: number } | undefined
   let now = 0
   const close = (): void => {
-    if (current !== undefined && now - current.newest >= uploadIdleMs) batch.push(current.id)
+    if (current === undefined || now - current.newest < uploadIdleMs) return
+    if (keys + current.keys > batchSize && keys > 0) {
+      batches.push([])
+      keys = 0
+    }
+    keys += current.keys
+    batches.at(-1)?.push(current.id)
   }
   for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true, pageSize })) {
     now = page.now ?? 0
@@ -80,15 +88,16 @@ async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel):
       const id = uploadIdOf(key)
       if (current?.id === id) {
         current.newest = Math.max(current.newest, modified)
+        current.keys++
         continue
       }
       close()
-      current = { id, newest: modified }
+      current = { id, newest: modified, keys: 1 }
     }
-    while (batch.length >= batchSize) yield batch.splice(0, batchSize)
+    yield* batches.splice(0, batches.length - 1)
   }
   close()
-  if (batch.length > 0) yield batch
+  yield* batches.filter((batch) => batch.length > 0)
 }
 
 /** Ends uploads that are idle, with a session or without. */

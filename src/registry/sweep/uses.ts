@@ -26,9 +26,6 @@ export interface Use {
 /** Candidates with their links and segments, about, that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
 const maxGroup = 50_000
 
-/** Candidates whose links are looked at before those are counted: by so many a group may be larger. */
-const looksAtOnce = 40
-
 export interface Look {
   readonly candidate: Candidate
   readonly uses: readonly Use[]
@@ -97,8 +94,9 @@ async function* lookInGroups(
   }
   let group: Look[] = []
   let weight = 0
-  for (const some of slicesOf(candidates, looksAtOnce)) {
-    for (const seen of await mapConcurrently(some, sweep.limits.maxParallelCalls, look)) {
+  const atOnce = sweep.limits.maxParallelCalls
+  for (const some of slicesOf(candidates, atOnce)) {
+    for (const seen of await mapConcurrently(some, atOnce, look)) {
       group.push(seen)
       weight += 1 + seen.uses.length + seen.segments.length
     }

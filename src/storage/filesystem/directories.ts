@@ -6,6 +6,9 @@ import type { Disk } from './disk.ts'
 import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
 
+/** How often the directories may vanish again while something is put there: others remove them a few times at most. */
+const maxTries = 1000
+
 /**
  * Brings a file to its place, making the directories. `gone` when the source is not there (any more), `exists` when a link finds its target
  * there. A failure leaves no directory behind.
@@ -26,7 +29,7 @@ export async function bring(
 }
 
 async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, target: string, place: Place) {
-  for (;;) {
+  for (let tries = 0; tries < maxTries; tries++) {
     try {
       await disk.calls[how](source, target)
       return 'done'
@@ -41,22 +44,31 @@ async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, t
     }
     await make(disk, place.directory, place)
   }
+  throw cannotMake(place)
 }
 
 /** Creates a file at its place and opens it, making the directories; `undefined` when something is there. A failure leaves no directory behind. */
 export async function createAt(disk: Disk, place: Place): Promise<number | undefined> {
-  for (;;) {
-    try {
-      return await disk.calls.create(place.path)
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST') return undefined
-      if (codeOf(error) !== 'ENOENT') {
-        await removeEmpty(disk, place)
-        throw error
+  try {
+    for (let tries = 0; tries < maxTries; tries++) {
+      try {
+        return await disk.calls.create(place.path)
+      } catch (error) {
+        if (codeOf(error) === 'EEXIST') return undefined
+        if (codeOf(error) !== 'ENOENT') throw error
       }
+      await make(disk, place.directory, place)
     }
-    await make(disk, place.directory, place)
+    throw cannotMake(place)
+  } catch (error) {
+    await removeEmpty(disk, place)
+    throw error
   }
+}
+
+/** A directory is there and is not: a link that leads nowhere, say. */
+function cannotMake({ directory }: Place): StorageError {
+  return new StorageError('unavailable', `nothing can be made in ${directory}`)
 }
 
 /** Nothing at or above the top is made here: on a disk that is not mounted that would begin a second store. */

@@ -119,6 +119,14 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
       mount === 'network'
         ? undefined
         : (prefix) => translateErrors(`listing ${prefix}`, () => stampChildren(disk, prefix)),
+    // What is removed durably is so everywhere there.
+    settle: (prefix) =>
+      mount === 'network'
+        ? Promise.resolve()
+        : translateErrors(
+            `syncing ${prefix}`,
+            async () => void (await disk.syncDirectory(disk.paths.directoryOf(prefix))),
+          ),
     tidy: ({ signal } = {}) =>
       translateErrors('tidying', async () => {
         const removed = await tidyTemporary(disk, signal)
@@ -138,11 +146,11 @@ async function writeWhole(
 ): Promise<'written' | 'exists'> {
   if (ifAbsent && (await isThere(disk, place, survives))) return 'exists'
   signal?.throwIfAborted()
-  // With `ifAbsent` a network mount that lost an answer would be told "exists" of its own file.
-  const isWholeAtOnce = bytes.length === 0 && place.kind !== 'record' && !ifAbsent
-  if (isWholeAtOnce && (await createEmpty(disk, place, survives)) === 'written') return 'written'
   // An empty file comes with its name.
-  const path = await writeTemporary(disk, bytes, bytes.length === 0 && disk.keepsNameOrder ? 'kill' : survives)
+  const syncs = bytes.length === 0 && disk.keepsNameOrder ? 'kill' : survives
+  const isWholeAtOnce = bytes.length === 0 && syncs === 'kill' && place.kind !== 'record' && !ifAbsent
+  if (isWholeAtOnce && (await createEmpty(disk, place, survives)) === 'written') return 'written'
+  const path = await writeTemporary(disk, bytes, syncs)
   try {
     signal?.throwIfAborted()
     if (!ifAbsent) {

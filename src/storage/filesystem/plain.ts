@@ -11,17 +11,12 @@ export async function replacePlain(disk: Disk, source: string, place: Place, sur
   await settle(disk, place, survives)
 }
 
-/** Makes an empty file, which is whole at once, at its place; `exists` when something is there. */
+/** Makes an empty file, which is whole at once and comes with its name, at its place; `exists` when something is there. */
 export async function createEmpty(disk: Disk, place: Place, survives: Survives): Promise<'written' | 'exists'> {
-  const { calls, keepsNameOrder } = disk
   const file = await createAt(disk, place)
   if (file === undefined) return 'exists'
-  try {
-    // Where the order is kept it comes with its name.
-    if (survives === 'power loss' && !keepsNameOrder) await calls.syncData(file)
-  } finally {
-    await calls.close(file)
-  }
+  // Nothing was written that a close could fail to write.
+  await disk.calls.close(file).catch(() => undefined)
   await settle(disk, place, survives)
   return 'written'
 }

@@ -50,7 +50,7 @@ export const manifests: readonly Scenario[] = [
       await linked(simulation, 'old')
       const { client, collectors } = starter(simulation, facts)
       await collectors(2)
-      await simulation.advance('collector2', 'list data/', 3)
+      await simulation.advance('collector2', 'remove data/')
       await simulation.advance('collector1', 'write data/')
       client('push', (each) => each.push(a, m, 'T'))
     },
