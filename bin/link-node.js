@@ -2,7 +2,7 @@
 // machine. npm 10, which comes with Node.js 20, removes that link together with those for other machines, because all have one name; and where
 // the locked one does not run (Alpine has another C library) the link must go, so that the Node.js of the machine is used.
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const modules = fileURLToPath(new URL('../node_modules/', import.meta.url))
@@ -16,5 +16,9 @@ if (found !== undefined) {
   if (runs) symlinkSync(`../${found}/bin/node`, link)
   if (runs) node = link
 }
-// The first start finds everything compiled (berth.js says where). Where this does not work, it compiles by itself.
-spawnSync(node, [fileURLToPath(new URL('berth.js', import.meta.url)), 'version'])
+// The first start finds everything compiled, in the folder that berth.js names. Where this does not work, it compiles by itself.
+const commands = new URL('../src/cli/', import.meta.url)
+const imports = readdirSync(commands).map((name) => `await import(${JSON.stringify(new URL(name, commands).href)})`)
+spawnSync(node, ['--input-type=module', '--eval', imports.join('\n')], {
+  env: { ...process.env, NODE_COMPILE_CACHE: `${modules}.cache/berth` },
+})

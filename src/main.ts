@@ -62,7 +62,11 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   onStop: (listener) => {
     for (const signal of stopSignals) process.on(signal, listener)
     return () => {
-      for (const signal of stopSignals) process.off(signal, listener)
+      for (const signal of stopSignals) {
+        // Whoever has heard one is about to end: a later one must not change how.
+        process.on(signal, () => undefined)
+        process.off(signal, listener)
+      }
     }
   },
   runBeside,

@@ -46,8 +46,13 @@ interface BytesLook extends Look {
   readonly now: number
 }
 
-/** One listing tells both: marks sort before segments, renewals behind them. */
-async function lookAtBytes({ driver, limits }: Context, link: LinkRecord, cancel: Cancel): Promise<BytesLook> {
+/** One listing tells both: marks sort before segments, renewals behind them. How old marks are is asked when there are any. */
+async function lookAtBytes(
+  context: Context,
+  link: LinkRecord,
+  { times = false, ...cancel }: Cancel & { readonly times?: boolean },
+): Promise<BytesLook> {
+  const { driver, limits } = context
   const prefix = dataPrefix(link.id)
   const missing = new Set(link.segments.map((segment) => segment.key))
   const last = link.segments.at(-1)?.key ?? ''
@@ -55,15 +60,15 @@ async function lookAtBytes({ driver, limits }: Context, link: LinkRecord, cancel
   let after = prefix
   for (;;) {
     // Room for marks and for segments of bodies that lost their claim; a listing that was too short is gone on with.
-    const page = await driver.list(prefix, { ...cancel, after, limit: Math.min(missing.size + 16, 1000), times: true })
+    const page = await driver.list(prefix, { ...cancel, after, limit: Math.min(missing.size + 16, 1000), times })
     for (const entry of page.entries) {
       if (isDataMark(entry.key)) marks.push(entry)
       else missing.delete(entry.key)
     }
     after = page.entries.at(-1)?.key ?? after
     if (!page.more || missing.size === 0 || after > last) {
-      const now = page.now ?? 0
-      return { marks: judgeMarks(marks, now, limits.freshMarkMs), bytes: missing.size === 0, now }
+      if (marks.length > 0 && !times) return lookAtBytes(context, link, { ...cancel, times: true })
+      return { marks: judgeMarks(marks, page.now, limits.freshMarkMs), bytes: missing.size === 0, now: page.now }
     }
   }
 }

@@ -112,7 +112,7 @@ export interface ListOptions extends Cancel {
   readonly delimiter?: '/'
   /** The most entries returned; at least 1. */
   readonly limit: number
-  /** Also report the sizes and times of the entries and the time of the answer, both times by the store's clock. */
+  /** Also report the sizes and times of the entries. */
   readonly times?: boolean
 }
 
@@ -130,8 +130,8 @@ export interface Listing {
   readonly entries: readonly ListEntry[]
   /** Whether there are more behind the last entry. */
   readonly more: boolean
-  /** The store's time when it answered, in ms; only when `times` was asked. Ages are differences of two times made by the store. */
-  readonly now?: number
+  /** The store's time when it answered, in ms. Ages are differences of two times made by the store. */
+  readonly now: number
 }
 
 /**

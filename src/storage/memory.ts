@@ -177,7 +177,7 @@ function listItems(items: Items, prefix: string, options: ListOptions, answered:
   for (;;) {
     const key = items.keys[index]
     if (key === undefined || !key.startsWith(prefix)) break
-    if (entries.length === limit) return { entries, more: true, ...(times === true && { now: answered }) }
+    if (entries.length === limit) return { entries, more: true, now: answered }
     const slash = delimiter === undefined ? -1 : key.indexOf(delimiter, prefix.length)
     if (slash >= 0) {
       const folded = key.slice(0, slash + 1)
@@ -189,7 +189,7 @@ function listItems(items: Items, prefix: string, options: ListOptions, answered:
       index++
     }
   }
-  return { entries, more: false, ...(times === true && { now: answered }) }
+  return { entries, more: false, now: answered }
 }
 
 function openItem(key: string, bytes: Buffer, range: ByteRange): OpenBytes {

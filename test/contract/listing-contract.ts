@@ -69,7 +69,8 @@ export function describeListing(get: () => Subject): void {
         const marker = (await driver.stat('berth')) === undefined ? [] : ['berth']
         for (const asked of questions) {
           const { prefix, ...options } = asked
-          assert.deepEqual(await driver.list(prefix, options), expected([...all, ...marker].sort(), asked))
+          const { entries, more } = await driver.list(prefix, options)
+          assert.deepEqual({ entries, more }, expected([...all, ...marker].sort(), asked))
           const timed = await driver.list(prefix, { ...options, times: true })
           assert.deepEqual(
             timed.entries.map((entry) => ({ key: entry.key })),

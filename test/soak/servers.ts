@@ -22,9 +22,9 @@ const times = {
 const orphanedAtBirth =
   /^node:events:\d+\n(?:(?!^Node\.js v).*\n)*?.*write EPIPE\n(?:(?!^Node\.js v).*\n)*?.*initializeClusterIPC(?:(?!^Node\.js v).*\n)*?^Node\.js v.*$/gm
 
-/** Lines that a kill explains. */
+/** Lines that a kill explains; the last is of a worker that was about to listen when its primary was killed. */
 const explained =
-  /sweeper ended|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"/
+  /sweeper ended|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"|write EPIPE\\n.*cluster._getServer/
 
 /** Where the memory of a process is written down. */
 export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
@@ -146,7 +146,9 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     const pauseMs = leaseMs / 2 + random.below(leaseMs)
     if (what < 7) return killServer(index, port, daemon, children)
     if (what < 9) return killServer(index, port, daemon, [])
-    const [victim = daemon.pid] = what < 11 ? sweepers : workers
+    const [victim] = what < 11 ? sweepers : workers
+    // It has not started one yet.
+    if (victim === undefined) return killServer(index, port, daemon, children)
     if (what === 9 || what === 12) {
       signal(victim, 'SIGKILL')
       counts.killed++

@@ -130,7 +130,7 @@ describe('the start-up check', () => {
 
   it('refuses a store that does not show what was written or removed', async () => {
     await assert.rejects(checkDriver(await broken(() => ({ read: async () => undefined })), check), /just written/)
-    const stale = await broken(() => ({ list: async () => ({ entries: [], more: false }) }))
+    const stale = await broken(() => ({ list: async () => ({ entries: [], more: false, now: 0 }) }))
     await assert.rejects(checkDriver(stale, check), /does not list/)
     const keeping = await broken(() => ({ remove: async () => 'removed' }))
     await assert.rejects(checkDriver(keeping, check), /still shows/)

@@ -79,7 +79,7 @@ export async function* listNamed(
         }
         manifests.push({ digest, names })
       }
-      yield { manifests, now: page.now ?? 0 }
+      yield { manifests, now: page.now }
     }
   } finally {
     await beside.return(undefined)

@@ -156,7 +156,7 @@ export async function retainTags(
   }
   for await (const page of listPages(driver, tagsPrefix(repository), { ...cancel, times: true })) {
     const carryOut = async (entry: ListEntry): Promise<Decision | undefined> => {
-      const verdict = await decide(entry, page.now ?? 0)
+      const verdict = await decide(entry, page.now)
       const { key, modified = 0 } = entry
       if (verdict === undefined) return undefined
       const isLeft =

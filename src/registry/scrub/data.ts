@@ -76,7 +76,7 @@ async function* walkBytes(
   let bytes: Bytes | undefined
   let now = 0
   for await (const page of listPages(scrub.driver, 'data/', { ...cancel, after, times: true })) {
-    now = page.now ?? 0
+    now = page.now
     for (const { key, modified = now } of page.entries) {
       const id = key.split('/')[1] ?? ''
       if (bytes?.id !== id) {

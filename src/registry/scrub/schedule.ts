@@ -40,7 +40,7 @@ export async function findDueScrub(
   const stored = await driver.read(scrubKey, cancel)
   const last = stored && parseLastRun(stored.bytes)
   if (stored === undefined || last === undefined) return {}
-  const { now = 0 } = await driver.list('scratch/', { ...cancel, limit: 1, times: true })
+  const { now } = await driver.list('scratch/', { ...cancel, limit: 1 })
   const age = now - stored.modified
   if (last.position === undefined) return age >= intervalMs ? {} : undefined
   return age >= silenceMs ? { from: last.position } : undefined

@@ -66,7 +66,7 @@ async function* findPushes(
   let current: FoundPush | undefined
   let now = 0
   for await (const page of listPages(driver, pushesPrefix, { ...cancel, times: true })) {
-    now = page.now ?? 0
+    now = page.now
     for (const { key, modified = now } of page.entries) {
       const parsed = parsePushKey(key)
       if (parsed === undefined) continue

@@ -45,7 +45,7 @@ async function tidyScratch({ driver }: SweepContext, cancel: Cancel): Promise<nu
   let removed = 0
   for await (const page of listPages(driver, scratchPrefix, { ...cancel, times: true })) {
     for (const { key, modified = 0 } of page.entries) {
-      if ((page.now ?? 0) - modified < scratchAgeMs) continue
+      if (page.now - modified < scratchAgeMs) continue
       await driver.remove(key, { ...cancel, durable: false })
       removed++
     }

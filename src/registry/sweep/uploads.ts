@@ -83,7 +83,7 @@ async function* findIdle({ driver, sweepLimits }: SweepContext, cancel: Cancel):
     batches.at(-1)?.push(current.id)
   }
   for await (const page of listPages(driver, uploadsPrefix, { ...cancel, times: true, pageSize })) {
-    now = page.now ?? 0
+    now = page.now
     for (const { key, modified = now } of page.entries) {
       const id = uploadIdOf(key)
       if (current?.id === id) {

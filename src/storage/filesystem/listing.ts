@@ -33,7 +33,7 @@ export async function listKeys(disk: Disk, prefix: string, options: ListOptions)
   const mode = delimiter === undefined ? 'whole' : 'folded'
   await walk(prefix, { disk, after, want: limit + 1, mode, times, signal, entries })
   const more = entries.length > limit
-  return { entries: more ? entries.slice(0, limit) : entries, more, ...(times && { now: disk.now() }) }
+  return { entries: more ? entries.slice(0, limit) : entries, more, now: disk.now() }
 }
 
 async function walk(prefix: string, wanted: Walk): Promise<void> {
