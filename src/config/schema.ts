@@ -212,7 +212,8 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
     min: 1,
     max: 50_000,
     default: 10_000,
-    reason: 'How many blobs and manifests are looked at together: a repository is read once for all of them.',
+    reason:
+      'How many keys of uploads and garbage are sorted by repository together: then few repositories are read for each group.',
   }),
 })
 

@@ -88,7 +88,7 @@ function wordsOf({ path }: Route): readonly string[] {
   return bare === path ? [wordOf(path)] : [wordOf(bare), wordOf(`${bare}/`)]
 }
 
-/** A router for each word that routes have: one of all would try every route for each request, a fifth of what a pull costs. */
+/** A router for each word that routes have: one of all would try every route for each request. */
 export function createRouter(services: Services): (...request: Parameters<Routing>) => ReturnType<Routing> {
   const words = new Set(routes.flatMap(wordsOf))
   const routers = new Map(

@@ -13,7 +13,7 @@ export interface SweepLimits {
   readonly uploadIdleMs: number
   /** After this time a server-side copy that was begun has landed or failed, in ms. */
   readonly copyWindowMs: number
-  /** Uploads that are worked on together, and garbage entries with what they name. */
+  /** Keys of uploads that are worked on together, and garbage entries with what they name. */
   readonly batchSize: number
 }
 
