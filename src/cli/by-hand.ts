@@ -26,14 +26,15 @@ export interface Hand {
   readonly signal: AbortSignal
 }
 
-/** Opens the store, lets servers go first, and works until the end or a signal to stop; what `work` throws after that signal is said to be a stop. */
+/** Opens the store, lets servers have most of the processor, and works until the end or a signal to stop; what `work` throws after that signal is said to be a stop. */
 export async function workByHand(
   config: Config,
   surroundings: Surroundings,
   work: (hand: Hand) => Promise<void>,
 ): Promise<void> {
   const log = createLogger({ level: 'warn', format: 'pretty', write: surroundings.err, now: () => new Date() })
-  const store = await openInBackground(config, surroundings, log)
+  // Somebody waits for its end, also beside a server that keeps every processor busy.
+  const store = await openInBackground(config, surroundings, log, 'low')
   const progress = createProgress(surroundings)
   const stop = new AbortController()
   const forget = surroundings.onStop(() => stop.abort())

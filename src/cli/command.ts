@@ -72,10 +72,15 @@ export interface Parent {
   readonly onGone: (listener: () => void) => void
 }
 
+/** `idle`: runs only where no other process wants to; `low`: is given less, a tenth of a processor that others keep busy. */
+export type Priority = 'idle' | 'low'
+
 /** What a process can do to leave the processor to others. */
 export interface Background extends Pick<Yielding, 'usedMs' | 'pause'> {
-  /** Lets other processes go first: `idle` when this one runs only where no other wants to, `low` when it is merely given less. */
-  readonly lowerPriority: () => 'idle' | 'low'
+  /** Lets other processes go first, for good; tells whether this one runs only where no other wants to. What is not possible here becomes `low`. */
+  readonly lowerPriority: (to: Priority) => Priority
+  /** How long this process could have run and had to wait for a processor, ms; `undefined` where the kernel does not tell. */
+  readonly waitedMs: () => number | undefined
 }
 
 /** An option: `--config FILE`, or without a value `--dry-run`. */

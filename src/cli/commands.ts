@@ -49,7 +49,7 @@ export const commands: readonly Command[] = [
     name: 'sweeper',
     summary: 'sweep for a server that started this',
     isInternal: true,
-    options: configOption,
+    options: { ...configOption, low: { reason: 'take a share of a processor that others keep busy' } },
     run: async (...given) => (await import('./sweeper.ts')).sweeper(...given),
   },
   {

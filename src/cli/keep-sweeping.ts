@@ -6,14 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { keepBeside } from './beside.ts'
 import type { Given, Surroundings } from './command.ts'
 import { configArguments } from './config.ts'
 import type { Store } from './open-store.ts'
 import { isScrubRun, recordScrub } from './scrub-loop.ts'
 import type { Run } from './sweep-loop.ts'
-
-/** How long to wait before a sweeper that died is started again, in ms; doubled each time up to the interval. */
-const firstRestartMs = 1000
 
 /** A run of either kind, as it is told by the process beside. */
 export type HousekeepingRun = Run<object> & { readonly kind: 'sweep' | 'retention' }
@@ -60,13 +58,15 @@ export async function keepSweeping(sweeping: Sweeping, signal: AbortSignal): Pro
     const { runLoops } = await import('./sweeper.ts')
     return runLoops(config, store, onRun, signal)
   }
-  const args = ['sweeper', ...configArguments(given)]
-  let pauseMs = firstRestartMs
-  while (!signal.aborted) {
-    const reason = await surroundings.runBeside(args, onRun, signal)
-    if (signal.aborted) return
-    log.error('the sweeper ended; it is started again', { reason, afterMs: pauseMs })
-    await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
-    pauseMs = Math.min(pauseMs * 2, config.sweep.intervalMs)
-  }
+  await keepBeside(
+    {
+      runBeside: surroundings.runBeside,
+      args: ['sweeper', ...configArguments(given)],
+      onMessage: onRun,
+      log,
+      sleep: (ms, cancel) => sleep(ms, undefined, { signal: cancel }),
+      maxPauseMs: config.sweep.intervalMs,
+    },
+    signal,
+  )
 }

@@ -10,6 +10,7 @@ import type { HousekeepingRun } from './keep-sweeping.ts'
 import type { Store } from './open-store.ts'
 import { configureScrubs } from './scrub.ts'
 import { type ScrubRun, scrubRepeatedly } from './scrub-loop.ts'
+import { createStarvationWatch, starvationWindowMs, starved } from './starvation.ts'
 import { type Run, runRepeatedly } from './sweep-loop.ts'
 
 const clocks = {
@@ -65,6 +66,19 @@ export async function runLoops(
   ])
 }
 
+/** Looks whether this process starves until the signal, and tells its parent, which has it replaced: a process cannot raise its own priority. */
+async function watchForStarvation({ background, parent }: Surroundings, signal: AbortSignal): Promise<void> {
+  const isStarving = createStarvationWatch({ ...background, elapsedMs: clocks.monotonicMs })
+  for (;;) {
+    try {
+      await clocks.sleep(starvationWindowMs, signal)
+    } catch {
+      return
+    }
+    if (isStarving()) await parent.tell(starved)
+  }
+}
+
 /** The process beside the server; it tells its parent of every run and ends with it. */
 export async function sweeper(given: Given, surroundings: Surroundings): Promise<void> {
   const { config } = loadGivenConfig(given, surroundings)
@@ -72,9 +86,13 @@ export async function sweeper(given: Given, surroundings: Surroundings): Promise
   const stop = new AbortController()
   const forget = surroundings.onStop(() => stop.abort())
   surroundings.parent.onGone(() => stop.abort())
-  const store = await openInBackground(config, surroundings, log)
+  const to = given.options.has('low') ? 'low' : 'idle'
+  const { priority, ...store } = await openInBackground(config, surroundings, log, to)
   try {
-    await runLoops(config, store, (run) => void surroundings.parent.tell(run), stop.signal)
+    await Promise.all([
+      runLoops(config, store, (run) => void surroundings.parent.tell(run), stop.signal),
+      priority === 'idle' && watchForStarvation(surroundings, stop.signal),
+    ])
   } finally {
     forget()
     await store.driver.close()

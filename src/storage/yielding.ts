@@ -8,6 +8,8 @@ import type { Driver } from './driver.ts'
 export interface Yielding {
   /** The most of one processor that is used, above 0: 1.5 is one and a half. */
   readonly share: number
+  /** Between two looks at what was used, ms: above what a call takes, and below what those notice who have to wait for a pause. */
+  readonly runMs: number
   /** Processor time of this process, ms. */
   readonly usedMs: () => number
   /** Monotonic, ms. */
@@ -15,9 +17,6 @@ export interface Yielding {
   /** Stops the whole process for so many ms. */
   readonly pause: (ms: number) => void
 }
-
-/** Between two looks at the clock: shorter than anybody notices, longer than a call takes. */
-const runMs = 0.5
 
 /** What was waited for the store counts as a pause, up to so much of it. */
 const creditMs = 20
@@ -29,7 +28,7 @@ const maxPauseMs = 50
 const turnMs = 50
 
 /** Passes every call on, after a pause where this process has used its share. */
-export function createYieldingDriver(driver: Driver, { share, usedMs, elapsedMs, pause }: Yielding): Driver {
+export function createYieldingDriver(driver: Driver, { share, runMs, usedMs, elapsedMs, pause }: Yielding): Driver {
   let used = usedMs()
   let looked = elapsedMs()
   // When this process may go on.

@@ -49,7 +49,7 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
     },
     onUncaught: () => () => undefined,
     parent: { tell: () => Promise.resolve(), onMessage: () => undefined, onGone: () => undefined },
-    background: { lowerPriority: () => 'idle', usedMs: () => 0, pause: () => undefined },
+    background: { lowerPriority: (to) => to, waitedMs: () => undefined, usedMs: () => 0, pause: () => undefined },
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { childrenOf, isSweeper } from '../clients/children.ts'
 import { freePort } from '../clients/berth.ts'
 import { attempt, type Daemon, startDaemon } from '../clients/process.ts'
 import type { Random } from '../replicas/random.ts'
@@ -22,9 +23,12 @@ const times = {
 const orphanedAtBirth =
   /^node:events:\d+\n(?:(?!^Node\.js v).*\n)*?.*write EPIPE\n(?:(?!^Node\.js v).*\n)*?.*initializeClusterIPC(?:(?!^Node\.js v).*\n)*?^Node\.js v.*$/gm
 
-/** Lines that a kill explains; the last is of a worker that was about to listen when its primary was killed. */
+/**
+ * Lines that a kill explains, the last is of a worker that was about to listen when its primary was killed; and what a sweeper says that clients leave
+ * no processor.
+ */
 const explained =
-  /sweeper ended|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"|write EPIPE\\n.*cluster._getServer/
+  /sweeper ended|the sweeper hardly gets a processor|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"|write EPIPE\\n.*cluster._getServer/
 
 /** Where the memory of a process is written down. */
 export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
@@ -46,23 +50,6 @@ export interface Servers {
 }
 
 const berth = resolve('bin/berth.js')
-
-function childrenOf(pid: number): readonly number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
-}
-
-/** Whether a process beside a server sweeps; else it answers requests. */
-function isSweeper(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('sweeper')
-  } catch {
-    return false
-  }
-}
 
 function residentBytesOf(pid: number): number {
   try {

@@ -10,6 +10,7 @@ function createYielding(share: number) {
   const keySpace = { singles: [], plain: ['data/'], records: [] }
   const driver = createYieldingDriver(createMemoryDriver({ keySpace, now: Date.now, createId: randomUUID }), {
     share,
+    runMs: 0.5,
     usedMs: () => clock.used,
     elapsedMs: () => clock.elapsed,
     pause(ms) {
