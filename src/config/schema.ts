@@ -211,7 +211,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
   batchSize: number({
     min: 1,
     max: 50_000,
-    default: 10_000,
+    default: 20_000,
     reason:
       'How many keys of uploads and garbage are sorted by repository together: then few repositories are read for each group.',
   }),

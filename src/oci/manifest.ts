@@ -72,7 +72,7 @@ function checkDepth(bytes: Uint8Array, maxDepth: number): void {
 }
 
 function parseJson(bytes: Uint8Array, maxDepth: number): JsonObject {
-  checkDepth(bytes, maxDepth)
+  if (maxDepth !== Number.POSITIVE_INFINITY) checkDepth(bytes, maxDepth)
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))

@@ -30,3 +30,24 @@ export async function mapConcurrently<Item, Result>(
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   return results
 }
+
+export interface Succession {
+  /** Starts a work when the last has ended, and does not wait for it. Throws what the last threw: the work is not started then. */
+  readonly next: (work: () => Promise<void>) => Promise<void>
+  /** Waits for the last; throws what it threw. */
+  readonly end: () => Promise<void>
+}
+
+/** Works that run one after another beside whoever hands them over. */
+export function createSuccession(): Succession {
+  let last = Promise.resolve()
+  return {
+    async next(work) {
+      await last
+      last = work()
+      // It is told by the next call.
+      last.catch(() => undefined)
+    },
+    end: () => last,
+  }
+}

@@ -3,12 +3,12 @@
  * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns; of whole images, and of manifests alone. A FOLDER that
  * `writeFullStore` has filled before is used as it is. A measurement, never a test.
  */
-import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startBerth } from '../clients/berth.ts'
+import { type Registry, startBerth } from '../clients/berth.ts'
+import { childrenOf, isSweeper } from '../clients/children.ts'
 import { listRepositories, writeFullStore } from './full-store.ts'
 import { latencyOf, measurePulls, type Pull, pushImages } from './pull-latency.ts'
 
@@ -23,7 +23,6 @@ const root = filled ?? (await mkdtemp(join(tmpdir(), 'berth-bench-sweep-')))
 const env = {
   BERTH_STORAGE_FILESYSTEM_ROOT: root,
   BERTH_LOG_LEVEL: 'warn',
-  BERTH_SWEEP_ENABLED: 'false',
   BERTH_REGISTRY_LEASE: '1s',
   BERTH_SWEEP_UPLOAD_IDLE: '1s',
   BERTH_SWEEP_GARBAGE_AGE: '0s',
@@ -60,6 +59,15 @@ class Kind {
   }
 }
 
+/** The process beside a server that sweeps. */
+async function findSweeper({ pid }: Registry): Promise<number> {
+  for (;;) {
+    const found = childrenOf(pid).find(isSweeper)
+    if (found !== undefined) return found
+    await sleep(10)
+  }
+}
+
 async function countData(): Promise<number> {
   return (await readdir(join(root, 'data'))).length
 }
@@ -69,7 +77,7 @@ try {
   const size = { records, garbage }
   const repositories = filled === undefined ? writeFullStore(root, size) : listRepositories(size)
   await sleep(1100)
-  const berth = await startBerth({ folder: root, env })
+  const berth = await startBerth({ folder: root, env: { ...env, BERTH_SWEEP_ENABLED: 'false' } })
   const manifests = Array.from({ length: rounds * roundSeconds * manifestsPerSecond }, (_, i): Pull => {
     const repository = repositories[(i * 7919) % repositories.length]
     return { manifest: `/v2/${repository}/manifests/v${(i * 104_729) % 100}`, blobs: [] }
@@ -81,26 +89,35 @@ try {
   // What runs for the first time is compiled, and what is read for the first time comes from the disk.
   for (const kind of kinds) await kind.measure(berth.url)
   const all = await countData()
-  const gc = spawn(process.execPath, [join(import.meta.dirname, '../../bin/berth.js'), 'gc'], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+  // Another server on the store, which sweeps as every server does, as soon as it is there.
+  const sweeping = await startBerth({
+    folder: root,
+    env: { ...env, BERTH_SWEEP_INTERVAL: '1s', BERTH_LOG_LEVEL: 'info' },
   })
+  const sweeper = await findSweeper(sweeping)
   const started = performance.now()
-  const ended = new Promise((resolve) => gc.once('exit', resolve))
+  const hasEnded = (): boolean => sweeping.output().includes('swept')
   let stoppedMs = 0
-  for (let round = 0; round < rounds && gc.exitCode === null; round++) {
+  for (let round = 0; round < rounds && !hasEnded(); round++) {
     for (const kind of kinds) kind.during.push(await kind.measure(berth.url))
-    gc.kill('SIGSTOP')
+    process.kill(sweeper, 'SIGSTOP')
     const stopped = performance.now()
     for (const kind of kinds) kind.quiet.push(await kind.measure(berth.url))
-    gc.kill('SIGCONT')
+    process.kill(sweeper, 'SIGCONT')
     stoppedMs += performance.now() - stopped
   }
   for (const kind of kinds) kind.print()
-  await ended
+  while (!hasEnded()) await sleep(100)
   const seconds = (performance.now() - started - stoppedMs) / 1000
   const freed = all - (await countData())
   console.log(`${freed} blobs in ${seconds.toFixed(1)} s: ${Math.round(freed / seconds)} a second`)
+  console.log(
+    sweeping
+      .output()
+      .split('\n')
+      .find((line) => line.includes('swept')),
+  )
+  await sweeping.stop()
   await berth.stop()
 } finally {
   if (filled === undefined) await rm(root, { recursive: true, force: true })

@@ -5,7 +5,7 @@
  */
 import { listAll } from '../../storage/list-all.ts'
 import type { Cancel } from '../../storage/driver.ts'
-import { mapConcurrently } from '../concurrently.ts'
+import { createSuccession, mapConcurrently } from '../concurrently.ts'
 import { dataMarkKey, dataPrefix, isDataMark, isAboutData, linkedAsKey } from '../layout.ts'
 import { encodeRecord } from '../records.ts'
 import type { SweepContext } from './context.ts'
@@ -94,14 +94,18 @@ async function hasSegments({ driver }: SweepContext, { id }: Candidate, cancel: 
   return false
 }
 
-/** Marks all, looks again, and deletes what is still not needed. What the store fails stays `leased`, with its mark when its bytes are partly gone. */
-async function markAndDelete(
+/**
+ * Marks all and looks again; yields what is still not needed, whose marks stay. What the store fails stays `leased`, with its mark when its bytes are
+ * partly gone.
+ */
+async function* markAndLook(
   sweep: SweepContext,
   candidates: readonly Candidate[],
+  verdicts: Map<string, Verdict>,
   cancel: Cancel,
-): Promise<ReadonlyMap<string, Verdict>> {
+): AsyncGenerator<readonly Judged[]> {
   const { driver, createId, limits, groupSize, monotonicMs } = sweep
-  const verdicts = new Map<string, Verdict>(candidates.map(({ id }) => [id, 'leased']))
+  for (const { id } of candidates) verdicts.set(id, 'leased')
   const marks = new Map<Candidate, string>()
   const write = { ...cancel, reserve: true, durable: false }
   const start = monotonicMs()
@@ -121,10 +125,8 @@ async function markAndDelete(
       }),
     )
     groupSize.stood(monotonicMs() - start)
-    const unused = second.filter(({ verdict }) => verdict === undefined)
-    for (const id of await erase(sweep, unused, cancel)) verdicts.set(id, 'gone')
+    yield second.filter(({ verdict }) => verdict === undefined)
   }
-  return verdicts
 }
 
 /** In groups, the candidates of one repository beside each other: fewer repositories have to be read for each. */
@@ -145,16 +147,26 @@ export async function collect(
   cancel: Cancel,
 ): Promise<ReadonlyMap<string, Verdict>> {
   const verdicts = new Map<string, Verdict>()
-  for (const group of groupByRepository(sweep, candidates)) {
-    const unused: Candidate[] = []
-    for await (const first of lookAtUses(sweep, group, cancel)) {
-      for (const { candidate, verdict } of first) verdicts.set(candidate.id, verdict ?? 'gone')
-      // An upload that never got a byte has nothing to collect.
-      const found = first.filter(({ verdict, isThere }) => verdict === undefined && isThere)
-      if (sweep.mode === 'look') countAll(sweep, found)
-      else unused.push(...found.map(({ candidate }) => candidate))
+  const erasing = createSuccession()
+  try {
+    for (const group of groupByRepository(sweep, candidates)) {
+      const unused: Candidate[] = []
+      for await (const first of lookAtUses(sweep, group, cancel)) {
+        for (const { candidate, verdict } of first) verdicts.set(candidate.id, verdict ?? 'gone')
+        // An upload that never got a byte has nothing to collect.
+        const found = first.filter(({ verdict, isThere }) => verdict === undefined && isThere)
+        if (sweep.mode === 'look') countAll(sweep, found)
+        else unused.push(...found.map(({ candidate }) => candidate))
+      }
+      for await (const dead of markAndLook(sweep, unused, verdicts, cancel)) {
+        // It takes the disk longer than the processor: the next group is looked at meanwhile.
+        await erasing.next(async () => {
+          for (const id of await erase(sweep, dead, cancel)) verdicts.set(id, 'gone')
+        })
+      }
     }
-    for (const [id, verdict] of await markAndDelete(sweep, unused, cancel)) verdicts.set(id, verdict)
+  } finally {
+    await erasing.end()
   }
   return verdicts
 }

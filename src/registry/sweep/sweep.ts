@@ -25,7 +25,7 @@ export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUn
   readonly monotonicMs: () => number
 }
 
-/** Digests of blobs that are remembered of manifests: about 100 bytes each. */
+/** Manifests that are remembered, and the blobs that they name: some 300 bytes each. */
 const maxRememberedDigests = 500_000
 
 /** Uploads and pushes of which this process remembers since when they are settled: some 15 MB. */
