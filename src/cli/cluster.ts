@@ -14,8 +14,7 @@ export function describeEnd(code: number | null, killer: string | null): string 
 
 /**
  * What a process holds is its buffers, and what it has dropped and not yet given back. Measured with 64 uploads and 64 downloads at once, two
- * workers: 550 MiB in all without these, with a budget of 16 MiB for buffers or of 64; 400 MiB with them and 32 (`npm run bench:crowd`). The sweeper
- * held 280 MiB after three minutes of a mixed load, of which 48 were in use (`npm run mixed`).
+ * workers: 550 MiB in all without these, with a budget of 16 MiB for buffers or of 64; 400 MiB with them and 32 (`npm run bench:crowd`).
  */
 export const thrift = {
   /** MiB: dropped chunks of sockets go when the young objects are looked through, so that is done more often. */

@@ -64,6 +64,7 @@ export async function keepSweeping(sweeping: Sweeping, signal: AbortSignal): Pro
       args: ['sweeper', ...configArguments(given)],
       onMessage: onRun,
       log,
+      monotonicMs: () => performance.now(),
       sleep: (ms, cancel) => sleep(ms, undefined, { signal: cancel }),
       maxPauseMs: config.sweep.intervalMs,
     },

@@ -206,7 +206,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
     max: 400,
     default: 150,
     reason:
-      'What sweep, retention and scrub use at most of one processor; never above 90 where they cannot be run only when it is idle.',
+      'What sweep, retention and scrub use at most of one processor; never above 90 unless they run only when it is idle.',
   }),
   batchSize: number({
     min: 1,

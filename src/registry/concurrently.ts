@@ -38,7 +38,7 @@ export interface Succession {
   readonly end: () => Promise<void>
 }
 
-/** Works that run one after another beside whoever hands them over. */
+/** Works that run one after another beside the one caller who hands them over. */
 export function createSuccession(): Succession {
   let last = Promise.resolve()
   return {

@@ -126,11 +126,11 @@ export const logMessages: Readonly<Record<string, LineDescription>> = {
     meaning: 'The process beside the server died, or was killed.',
     fields: ['reason', 'afterMs'],
   },
-  'the sweeper hardly gets a processor; for an hour it takes a share of one': {
+  'the sweeper hardly gets a processor; for six hours it takes a share of one': {
     meaning: 'Others kept every processor busy for a minute; what nobody needs would pile up.',
     fields: [],
   },
-  'the sweeper runs again only when nothing else wants a processor': { meaning: 'That hour is over.', fields: [] },
+  'the sweeper runs again only when nothing else wants a processor': { meaning: 'Those hours are over.', fields: [] },
   'scrubbed: everything is as it should be': { meaning: 'A scrub ended.', fields: ['bytes', 'durationMs'] },
   'scrubbed: see berth scrub': {
     meaning: 'A scrub found something; [operations.md](operations.md) explains the kinds.',

@@ -18,6 +18,7 @@ function start() {
   const lines: string[] = []
   const sleeps: { readonly ms: number; readonly wake: () => void }[] = []
   const stop = new AbortController()
+  const clock = { now: 0 }
   const done = keepBeside(
     {
       args: ['sweeper'],
@@ -29,6 +30,7 @@ function start() {
       },
       onMessage: (message) => told.push(message),
       log: createLogger({ level: 'info', format: 'json', write: (line) => lines.push(line), now: () => new Date(0) }),
+      monotonicMs: () => clock.now,
       sleep: (ms, signal) =>
         new Promise<void>((resolve, reject) => {
           signal.addEventListener('abort', () => reject(new Error('aborted')))
@@ -39,12 +41,12 @@ function start() {
     stop.signal,
   )
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-  return { children, told, lines, sleeps, done, settle, stop: () => stop.abort() }
+  return { children, clock, told, lines, sleeps, done, settle, stop: () => stop.abort() }
 }
 
 describe('the process beside a server', () => {
-  it('that starves is replaced at once by one that takes a share, for an hour', async () => {
-    const { children, told, lines, sleeps, settle, stop, done } = start()
+  it('that starves is replaced at once by one that takes a share, for some hours', async () => {
+    const { children, clock, told, lines, sleeps, settle, stop, done } = start()
     children[0]?.say({ kind: 'sweep' })
     children[0]?.say(starved)
     await settle()
@@ -57,6 +59,7 @@ describe('the process beside a server', () => {
       sleeps.map(({ ms }) => ms),
       [lowForMs],
     )
+    clock.now = lowForMs
     sleeps[0]?.wake()
     await settle()
     assert.deepEqual(children[2]?.args, ['sweeper'])
@@ -80,6 +83,39 @@ describe('the process beside a server', () => {
       assert.deepEqual(children.at(-1)?.args, ['sweeper', '--low'])
     }
     assert.match(lines.at(-1) ?? '', /"level":"error".*"reason":"killed by SIGKILL"/)
+    stop()
+    await done
+  })
+
+  it('is idle again when those hours are over, however often it died in them', async () => {
+    const { children, clock, sleeps, settle, stop, done } = start()
+    children[0]?.say(starved)
+    await settle()
+    clock.now = lowForMs - 1000
+    children[1]?.end('killed by SIGKILL')
+    await settle()
+    sleeps.at(-1)?.wake()
+    await settle()
+    assert.deepEqual(children[2]?.args, ['sweeper', '--low'])
+    assert.equal(sleeps.at(-1)?.ms, 1000)
+    clock.now = lowForMs
+    children[2]?.end('killed by SIGKILL')
+    await settle()
+    sleeps.at(-1)?.wake()
+    await settle()
+    assert.deepEqual(children[3]?.args, ['sweeper'])
+    stop()
+    await done
+  })
+
+  it('is not replaced for its starving when it takes a share already', async () => {
+    const { children, settle, stop, done } = start()
+    children[0]?.say(starved)
+    await settle()
+    children[1]?.say(starved)
+    await settle()
+    assert.equal(children.length, 2)
+    assert.equal(children[1]?.signal.aborted, false)
     stop()
     await done
   })

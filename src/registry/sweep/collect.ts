@@ -165,9 +165,12 @@ export async function collect(
         })
       }
     }
-  } finally {
-    await erasing.end()
+  } catch (error) {
+    // Nothing goes on behind an end; what stopped the look is told.
+    await erasing.end().catch(() => undefined)
+    throw error
   }
+  await erasing.end()
   return verdicts
 }
 

@@ -23,7 +23,7 @@ export interface Use {
   readonly modified: number
 }
 
-/** Candidates with their links and segments, about, that are held together: some 20 MB. A layer that thousands of repositories share has as many. */
+/** Candidates with their links and segments, about, that are held together: some 20 MB, and as many are deleted meanwhile. A layer that thousands of repositories share has as many. */
 const maxGroup = 50_000
 
 export interface Look {
