@@ -24,11 +24,11 @@ const orphanedAtBirth =
   /^node:events:\d+\n(?:(?!^Node\.js v).*\n)*?.*write EPIPE\n(?:(?!^Node\.js v).*\n)*?.*initializeClusterIPC(?:(?!^Node\.js v).*\n)*?^Node\.js v.*$/gm
 
 /**
- * Lines that a kill explains, the last is of a worker that was about to listen when its primary was killed; and what a sweeper says that clients leave
+ * Lines that a kill explains, the last is of a worker that was about to tell its primary something when that was killed; and what a sweeper says that clients leave
  * no processor.
  */
 const explained =
-  /sweeper ended|the sweeper hardly gets a processor|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"|write EPIPE\\n.*cluster._getServer/
+  /sweeper ended|the sweeper hardly gets a processor|a worker ended; it is replaced|a worker ended before it could listen: killed by|"code":"UNAVAILABLE"|write EPIPE\\n.*node:internal\/cluster\//
 
 /** Where the memory of a process is written down. */
 export type OnMemory = (kind: 'server' | 'sweeper', residentBytes: number) => void
