@@ -1,6 +1,6 @@
 /**
  * Keeps a process beside the server that works when nothing else wants a processor: one that dies is started again, and one that hardly gets a processor
- * is replaced for a while by one that takes a share. A process cannot raise its own priority.
+ * is replaced for a while by one that takes a share. A process cannot raise its own priority without privileges.
  */
 import type { Logger } from '../telemetry/logger.ts'
 import type { Priority, Surroundings } from './command.ts'
@@ -75,11 +75,11 @@ export async function keepBeside(beside: Beside, signal: AbortSignal): Promise<v
       log.error('the sweeper ended; it is started again', { reason, afterMs: pauseMs })
       await sleep(pauseMs, signal).catch(() => undefined)
       pauseMs = Math.min(pauseMs * 2, maxPauseMs)
-    } else if (turn === idle) {
+    }
+    if (reason === undefined && turn === idle) {
       log.warn('the sweeper hardly gets a processor; for six hours it takes a share of one')
       turn = { priority: 'low', until: monotonicMs() + lowForMs }
-    }
-    if (turn !== idle && monotonicMs() >= turn.until) {
+    } else if (reason === undefined || monotonicMs() >= turn.until) {
       log.info('the sweeper runs again only when nothing else wants a processor')
       turn = idle
     }

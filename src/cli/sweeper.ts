@@ -66,7 +66,7 @@ export async function runLoops(
   ])
 }
 
-/** Looks whether this process starves until the signal, and tells its parent, which has it replaced: a process cannot raise its own priority. */
+/** Looks whether this process starves until the signal, and tells its parent, which has it replaced. */
 async function watchForStarvation({ background, parent }: Surroundings, signal: AbortSignal): Promise<void> {
   const isStarving = createStarvationWatch({ ...background, elapsedMs: clocks.monotonicMs })
   for (;;) {
