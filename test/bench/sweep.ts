@@ -96,7 +96,11 @@ try {
   })
   const sweeper = await findSweeper(sweeping)
   const started = performance.now()
-  const hasEnded = (): boolean => sweeping.output().includes('swept')
+  const hasEnded = (): boolean => {
+    // Nothing that was measured beside a sweep that failed is worth printing.
+    if (sweeping.output().includes('a sweep failed')) throw new Error(sweeping.output())
+    return sweeping.output().includes('swept')
+  }
   let stoppedMs = 0
   for (let round = 0; round < rounds && !hasEnded(); round++) {
     for (const kind of kinds) kind.during.push(await kind.measure(berth.url))
