@@ -3,6 +3,7 @@
  * feel of it: their latency at a fixed rate while the sweep runs and while it is stopped, in turns; of whole images, and of manifests alone. A FOLDER that
  * `writeFullStore` has filled before is used as it is. A measurement, never a test.
  */
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,7 @@ import { latencyOf, measurePulls, type Pull, pushImages } from './pull-latency.t
 
 const records = Number(process.argv[2] ?? 1_000_000)
 const garbage = Number(process.argv[3] ?? 100_000)
-const roundSeconds = 8
+const roundSeconds = 12
 const manifestsPerSecond = 200
 const rounds = 5
 
@@ -56,15 +57,25 @@ class Kind {
     }
     for (const [i, during] of this.during.entries()) row(`round ${i + 1}`, during, this.quiet[i] ?? [])
     row('all', this.during.flat(), this.quiet.flat())
+    console.log(`${this.name}: ${this.during.flat().length} pulls while sweeping, as many quiet`)
   }
 }
 
-/** The process beside a server that sweeps. */
-async function findSweeper({ pid }: Registry): Promise<number> {
+/** Whether a process has taken SCHED_IDLE, as a sweeper does when it has loaded (proc(5), `stat`: `policy`, counted from what follows the name). */
+function isIdle(pid: number): boolean {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')
+  return fields?.[38] === '5'
+}
+
+/** The process beside a server that sweeps, stopped before it sweeps: that it loads is no part of a sweep. */
+async function stopSweeper({ pid }: Registry): Promise<number> {
   for (;;) {
     const found = childrenOf(pid).find(isSweeper)
-    if (found !== undefined) return found
-    await sleep(10)
+    if (found !== undefined && isIdle(found)) {
+      process.kill(found, 'SIGSTOP')
+      return found
+    }
+    await sleep(5)
   }
 }
 
@@ -86,15 +97,16 @@ try {
     new Kind('images', await pushImages(berth.url, 10), 10),
     new Kind('manifests', manifests, manifestsPerSecond),
   ]
-  // What runs for the first time is compiled, and what is read for the first time comes from the disk.
-  for (const kind of kinds) await kind.measure(berth.url)
   const all = await countData()
   // Another server on the store, which sweeps as every server does, as soon as it is there.
   const sweeping = await startBerth({
     folder: root,
     env: { ...env, BERTH_SWEEP_INTERVAL: '1s', BERTH_LOG_LEVEL: 'info' },
   })
-  const sweeper = await findSweeper(sweeping)
+  const sweeper = await stopSweeper(sweeping)
+  // What runs for the first time is compiled, and what is read for the first time comes from the disk.
+  for (const kind of kinds) await kind.measure(berth.url)
+  process.kill(sweeper, 'SIGCONT')
   const started = performance.now()
   const hasEnded = (): boolean => {
     // Nothing that was measured beside a sweep that failed is worth printing.
