@@ -1,6 +1,6 @@
 /** However large a body: two mebibytes per writer, two buffers per copy. */
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -73,6 +73,51 @@ describe('memory of a body', () => {
     }
     assert.deepEqual(await copy(7 * mebibyte), [mebibyte, mebibyte])
     assert.deepEqual(await copy(1000), [1000])
+  })
+
+  it('keeps buffers for the next copy, but none that a target may still have', async () => {
+    const driver = await openFolder(folder.root)
+    await driver.write('data/a/g', Buffer.alloc(7 * mebibyte))
+    const seen: Set<ArrayBufferLike>[] = []
+    const copy = async (take: (done: () => void, target: Writable) => void): Promise<void> => {
+      const buffers = new Set<ArrayBufferLike>()
+      seen.push(buffers)
+      const target = new Writable({
+        write(chunk: Buffer, _, done) {
+          buffers.add(chunk.buffer)
+          take(done, target)
+        },
+      })
+      await (await driver.open('data/a/g', { start: 0, end: 7 * mebibyte }))?.copyTo(target)
+    }
+    await copy((done) => setImmediate(done))
+    await copy((done) => setImmediate(done))
+    await assert.rejects(copy((_, target) => target.destroy()))
+    await copy((done) => setImmediate(done))
+    const [first, second, failed, last] = seen
+    assert.deepEqual(second, first)
+    assert.equal(failed?.size, 1)
+    assert.deepEqual(
+      [...(failed ?? [])].filter((buffer) => last?.has(buffer)),
+      [],
+    )
+  })
+
+  it('copies no more than a range has, also into a buffer that is larger', async () => {
+    const driver = await openFolder(folder.root)
+    const bytes = randomBytes(mebibyte)
+    await driver.write('data/a/h', bytes)
+    for (const end of [1, 65_536, 65_537, 300_000, mebibyte]) {
+      const chunks: Buffer[] = []
+      const target = new Writable({
+        write(chunk: Buffer, _, done) {
+          chunks.push(Buffer.from(chunk))
+          done()
+        },
+      })
+      await (await driver.open('data/a/h', { start: 0, end }))?.copyTo(target)
+      assert.deepEqual(Buffer.concat(chunks), bytes.subarray(0, end))
+    }
   })
 
   it('has smaller buffers the more transfers run, also those that began before, and large ones again when the crowd is gone', async () => {

@@ -47,12 +47,12 @@ async function copyRange(
   if (start === end) return
   buffers.begin()
   const size = Math.min(buffers.size(), end - start)
-  let filling = Buffer.allocUnsafeSlow(size)
+  let filling = buffers.take(size)
   // A range that fits into one buffer needs no second one.
-  let emptying = end - start > size ? Buffer.allocUnsafeSlow(size) : filling
+  let emptying = end - start > size ? buffers.take(size) : undefined
   let position = start
   let written: Promise<void> = Promise.resolve()
-  let reading = calls.read(file, filling, position)
+  let reading = readAhead(calls, file, filling, position, end)
   try {
     while (position < end) {
       const bytesRead = await reading
@@ -60,19 +60,31 @@ async function copyRange(
       position += bytesRead
       await written // the other buffer is free again
       const full = filling
-      // It never grows again: whoever began in a crowd goes on so.
-      filling = emptying.length > buffers.size() ? Buffer.allocUnsafeSlow(buffers.size()) : emptying
-      emptying = full
-      if (position < end) reading = readAhead(calls, file, filling, position, end)
+      if (position < end) {
+        filling = shrink(buffers, emptying ?? buffers.take(size))
+        emptying = full
+        reading = readAhead(calls, file, filling, position, end)
+      }
       written = write(full.subarray(0, bytesRead))
       written.catch(() => undefined) // seen at the next await
     }
     await written
+    // After a failure the stream may still have one.
+    buffers.give(filling)
+    if (emptying !== undefined) buffers.give(emptying)
   } finally {
     // Nobody may close the file while it is read.
     await Promise.allSettled([reading])
     buffers.end()
   }
+}
+
+/** In a crowd, a smaller one instead. It never grows again: whoever began in a crowd goes on so. */
+function shrink(buffers: Disk['buffers'], buffer: Buffer): Buffer {
+  const size = buffers.size()
+  if (buffer.length <= size) return buffer
+  buffers.give(buffer)
+  return buffers.take(size)
 }
 
 function readAhead(calls: Disk['calls'], file: number, into: Buffer, position: number, end: number): Promise<number> {
