@@ -1,6 +1,7 @@
 /**
  * The buffers of transfers: one budget for all of a process, so that memory stays bounded however many there are. Each has two: one is filled while the
- * other is emptied. Some are kept for the next transfer: a fresh one of 1 MiB costs 256 page faults, and every few of them a collection of all garbage.
+ * other is emptied. Large ones are kept for the next transfer: fresh ones cost a page fault for every 4 KiB, and at ten images a second a collection of
+ * all garbage every half second.
  */
 
 const kibibyte = 1024
@@ -10,10 +11,10 @@ const kibibyte = 1024
  * at once.
  */
 const sizes = [1024 * kibibyte, 256 * kibibyte, 64 * kibibyte] as const
-const [, , smallest] = sizes
+const [largest, middle, smallest] = sizes
 
-/** What is kept for later at most, in bytes: the buffers of four large transfers. With more at once, each lasts longer than a fresh buffer costs. */
-const maxKeptBytes = 8 * 1024 * kibibyte
+/** This part of the budget may be kept while nothing runs. */
+const keptShare = 0.25
 
 export interface TransferBuffers {
   /** Counts a transfer that begins. */
@@ -28,27 +29,23 @@ export interface TransferBuffers {
   give(buffer: Buffer): void
 }
 
-/** The largest size with which all that run fit into the budget; the smallest when none does. */
+/** `size` is the largest with which all that run fit into the budget, the smallest when none does. What is kept makes room for them. */
 export function createTransferBuffers(budgetBytes: number): TransferBuffers {
   let running = 0
-  let keptBytes = 0
-  const kept = new Map<number, Buffer[]>(sizes.map((size) => [size, []]))
+  const kept: Buffer[] = []
+  const maxKept = Math.floor((budgetBytes * keptShare) / largest)
+  /** How many may be kept beside those that run: the newest takes what is kept first, the one that ends has two of its own to give. */
+  const room = (): number => Math.floor(budgetBytes / largest) - 2 * (running - 1)
   return {
-    begin: () => void running++,
+    begin() {
+      running++
+      while (kept.length > 0 && kept.length > room()) kept.pop()
+    },
     end: () => void running--,
     size: () => sizes.find((size) => 2 * size * running <= budgetBytes) ?? smallest,
-    take(bytes) {
-      const size = bytes < smallest ? bytes : (sizes.findLast((each) => each >= bytes) ?? bytes)
-      const found = kept.get(size)?.pop()
-      if (found === undefined) return Buffer.allocUnsafeSlow(size)
-      keptBytes -= size
-      return found
-    },
+    take: (bytes) => (bytes > middle ? (kept.pop() ?? Buffer.allocUnsafeSlow(largest)) : Buffer.allocUnsafeSlow(bytes)),
     give(buffer) {
-      const alike = kept.get(buffer.length)
-      if (alike === undefined || keptBytes + buffer.length > maxKeptBytes) return
-      keptBytes += buffer.length
-      alike.push(buffer)
+      if (buffer.length === largest && kept.length < Math.min(maxKept, room())) kept.push(buffer)
     },
   }
 }

@@ -46,14 +46,15 @@ async function copyRange(
 ): Promise<void> {
   if (start === end) return
   buffers.begin()
-  const size = Math.min(buffers.size(), end - start)
-  let filling = buffers.take(size)
-  // A range that fits into one buffer needs no second one.
-  let emptying = end - start > size ? buffers.take(size) : undefined
-  let position = start
-  let written: Promise<void> = Promise.resolve()
-  let reading = readAhead(calls, file, filling, position, end)
+  let reading: Promise<number> | undefined
   try {
+    const size = Math.min(buffers.size(), end - start)
+    let filling = buffers.take(size)
+    // A range that fits into one buffer needs no second one.
+    let emptying = end - start > size ? buffers.take(size) : undefined
+    let position = start
+    let written: Promise<void> = Promise.resolve()
+    reading = readAhead(calls, file, filling, position, end)
     while (position < end) {
       const bytesRead = await reading
       if (bytesRead === 0) throw new Error(`${key} is shorter than it was`)
