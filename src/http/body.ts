@@ -29,6 +29,8 @@ export interface RequestBody extends AsyncIterable<Uint8Array> {
   readonly received: number
   /** Waits until the first byte or the end is there. */
   isEmpty(): Promise<boolean>
+  /** Gives back the memory of a chunk at once. The garbage collector would look through the whole heap for every 30 MB that arrive. */
+  readonly release: (chunk: Uint8Array) => void
   /** Nothing more will come, whatever the stream says: whoever iterates is told at once. */
   breakOff(cause: Error): void
 }
@@ -150,6 +152,11 @@ function createInlet(req: IncomingMessage, options: BodyOptions) {
   }
 }
 
+/** Detaches the bytes of a chunk when it has them for itself, as those of Node's parser have: then nothing else can be in them. */
+function release({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
+}
+
 /** Opens the body; nothing is read before somebody iterates or asks. Throws TOO_LARGE when the announced length already is. */
 export function openBody(req: IncomingMessage, options: BodyOptions): RequestBody {
   const length = announcedLength(req)
@@ -162,6 +169,7 @@ export function openBody(req: IncomingMessage, options: BodyOptions): RequestBod
     get received() {
       return opened?.received() ?? 0
     },
+    release,
     breakOff(cause) {
       opened?.breakOff(cause)
     },

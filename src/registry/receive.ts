@@ -65,7 +65,7 @@ export async function receive(
       if (next.value.length === 0) continue
       // A body that says its length was refused before.
       if (upload.size + size + next.value.length > limits.maxBlobBytes) throw tooLarge(limits.maxBlobBytes)
-      writer ??= await driver.writeStream(key)
+      writer ??= await driver.writeStream(key, body.release && { onWritten: body.release })
       hasher?.update(next.value)
       size += next.value.length
       const full = writer.write(next.value)

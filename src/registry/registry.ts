@@ -79,7 +79,10 @@ export interface UploadStatus {
 }
 
 /** The body of a request: a stream of chunks. Iterating throws when the client went away or stalled. */
-export type BodySource = AsyncIterable<Uint8Array>
+export interface BodySource extends AsyncIterable<Uint8Array> {
+  /** Gives back the memory of a chunk that came from it, which has no bytes afterwards. Need not be called. */
+  readonly release?: (chunk: Uint8Array) => void
+}
 
 export interface Chunk {
   readonly body: BodySource

@@ -68,7 +68,7 @@ export interface OpenBytes {
  */
 export interface ByteWriter {
   /**
-   * Takes a chunk; the buffer belongs to the writer until `seal` or `discard` settles. Returns a promise when the caller must wait before
+   * Takes a chunk; the buffer belongs to the writer until `onWritten` has it, or `seal` or `discard` settles. Returns a promise when the caller must wait before
    * the next chunk (memory stays bounded), else `undefined`. A failed write rejects here or at `seal`.
    */
   write(chunk: Uint8Array): Promise<void> | undefined
@@ -90,6 +90,11 @@ export interface WriteOptions extends Cancel {
   readonly toPromote?: boolean
   /** May use the room that the driver keeps back for a full store: only for small values without which nothing could be deleted. */
   readonly reserve?: boolean
+}
+
+export interface StreamOptions extends Cancel {
+  /** Called with a chunk that is in the store and that the writer is done with. A driver that keeps chunks need not call it. */
+  readonly onWritten?: (chunk: Uint8Array) => void
 }
 
 export interface RemoveOptions extends Cancel {
@@ -164,7 +169,7 @@ export interface Driver {
   write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<'written' | 'exists'>
 
   /** Opens a writer for a body of unknown length (plain keys only, always durable). */
-  writeStream(key: string, options?: Cancel): Promise<ByteWriter>
+  writeStream(key: string, options?: StreamOptions): Promise<ByteWriter>
 
   /**
    * The fence: the store itself turns the plain key `entry` into the record `record` (replacing what was there) and removes `entry`. `refused`, and nothing changes, when

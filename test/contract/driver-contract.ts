@@ -185,6 +185,26 @@ function describeWriters(get: () => Subject): void {
     assert.ok((await driver.read('data/body/0-a'))?.bytes.equals(expected))
   })
 
+  it('has what a chunk held when it says that it is written, whatever becomes of the chunk then', async () => {
+    const { driver } = get()
+    const given: Uint8Array[] = []
+    const written: Uint8Array[] = []
+    const onWritten = (chunk: Uint8Array): void => {
+      written.push(chunk)
+      chunk.fill(0)
+    }
+    const writer = await driver.writeStream('data/body/0-a', { onWritten })
+    const expected = Buffer.alloc(5 * mebibyte, 'a body that is looked at afterwards, ')
+    for (let start = 0; start < expected.length; start += 100_000) {
+      const chunk = Buffer.from(expected.subarray(start, start + 100_000))
+      given.push(chunk)
+      await writer.write(chunk)
+    }
+    await writer.seal()
+    assert.deepEqual(written, given.slice(0, written.length))
+    assert.ok((await copied(await driver.open('data/body/0-a', { start: 0, end: expected.length }))).equals(expected))
+  })
+
   it('seals an empty body', async () => {
     const { driver } = get()
     await (await driver.writeStream('data/body/0-a')).seal()

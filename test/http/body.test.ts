@@ -55,6 +55,29 @@ test('a chunked body has no length, and arrives whole', async () => {
   })
 })
 
+test('a chunk that is released has no bytes any more, and takes none of another away', async () => {
+  const bytes = 'x'.repeat(200_000)
+  await withRequest(sized(bytes.length) + bytes, async (request) => {
+    const body = openBody(request, options)
+    let size = 0
+    const kept: Buffer[] = []
+    for await (const chunk of body) {
+      size += chunk.length
+      if (kept.length === 0) kept.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
+      else {
+        body.release(chunk)
+        assert.equal(chunk.length, 0)
+      }
+    }
+    assert.equal(size, bytes.length)
+    assert.ok((kept[0]?.length ?? 0) > 0 && kept[0]?.every((byte) => byte === 120))
+    // A part of what others use, as small buffers of Node are, stays.
+    const part = Buffer.from('a part')
+    body.release(part)
+    assert.equal(String(part), 'a part')
+  })
+})
+
 test('a request without a body has an empty one', async () => {
   await withRequest('PUT / HTTP/1.1\r\nHost: h\r\n\r\n', async (request) => {
     assert.equal(hasBody(request), false)

@@ -190,6 +190,29 @@ describe('memory of a body', () => {
     await alone.end()
   })
 
+  it('tells of each chunk once, as soon as it is written, and of none whose write failed', async () => {
+    const quick = createQuickCalls()
+    let isBroken = false
+    const driver = await openFolder(folder.root, {
+      calls: {
+        ...quick,
+        write: (...args) =>
+          isBroken ? Promise.reject(Object.assign(new Error('broken'), { code: 'EIO' })) : quick.write(...args),
+      },
+    })
+    const chunks = Array.from({ length: 9 }, () => Buffer.alloc(mebibyte / 4))
+    const written: Uint8Array[] = []
+    const writer = await driver.writeStream('data/a/i', { onWritten: (chunk) => written.push(chunk) })
+    for (const chunk of chunks.slice(0, 8)) await writer.write(chunk)
+    assert.ok(written.length >= 4)
+    await writer.write(Buffer.alloc(mebibyte))
+    isBroken = true
+    await writer.write(chunks[8] ?? Buffer.alloc(1))
+    await assert.rejects(writer.seal())
+    assert.equal(written.includes(chunks[8] ?? Buffer.alloc(1)), false)
+    assert.ok(chunks.slice(0, 8).every((chunk) => written.filter((each) => each === chunk).length === 1))
+  })
+
   it('gathers less for each upload the more run', async () => {
     const written: number[] = []
     const quick = createQuickCalls()

@@ -1,5 +1,5 @@
 /** A body of unknown length on its way into the store: chunks are gathered and written together, a mebibyte at a time when there is room. */
-import type { ByteWriter, Cancel } from '../driver.ts'
+import type { ByteWriter, StreamOptions } from '../driver.ts'
 import type { Disk } from './disk.ts'
 import { translateErrors } from './errors.ts'
 import { createTemporary, dropTemporary, writeAll } from './temporary.ts'
@@ -12,12 +12,12 @@ export async function createWriter(
   disk: Disk,
   key: string,
   settle: (path: string, file: number) => Promise<void>,
-  { signal }: Cancel,
+  { signal, onWritten }: StreamOptions,
 ): Promise<ByteWriter> {
   const { calls, buffers } = disk
   const { path, file } = await createTemporary(disk)
   buffers.begin()
-  const gathered = createGathered(disk, file)
+  const gathered = createGathered(disk, file, onWritten)
   const doing = `writing ${key}`
   let state: 'open' | 'ended' = 'open'
 
@@ -71,7 +71,7 @@ export async function createWriter(
 }
 
 /** Gathers chunks and writes them in order, one write at a time; after a failure nothing more is written. */
-function createGathered({ calls, buffers }: Disk, file: number) {
+function createGathered({ calls, buffers }: Disk, file: number, onWritten: StreamOptions['onWritten']) {
   let chunks: Uint8Array[] = []
   let bytes = 0
   let position = 0
@@ -88,6 +88,7 @@ function createGathered({ calls, buffers }: Disk, file: number) {
       await before
       await writeAll(calls, file, these, at)
       pending--
+      if (onWritten !== undefined) these.forEach((chunk) => onWritten(chunk))
     })()
     last.catch(() => undefined) // seen by whoever waits next
   }
