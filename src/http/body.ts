@@ -1,5 +1,5 @@
 /**
- * The body of a request as a stream of the socket's own buffers, with a limit for its pauses and its size. It must not know what is in it.
+ * The body of a request as a stream of what Node's parser has copied, with a limit for its pauses and its size. It must not know what is in it.
  * Leaving the stream early never closes the connection: the refusal must still reach the client (see `linger.ts`).
  */
 import type { IncomingMessage } from 'node:http'
@@ -152,8 +152,12 @@ function createInlet(req: IncomingMessage, options: BodyOptions) {
   }
 }
 
-/** Detaches the bytes of a chunk when it has them for itself, as those of Node's parser have: then nothing else can be in them. */
+/** A smaller chunk weighs nothing for the garbage collector, and a million of them take longer to give back than to write. In bytes. */
+const minReleasedBytes = 4096
+
+/** Detaches a chunk that covers all of its memory, as what Node's parser has copied does: a part of a pool stays. Again is nothing. */
 function release({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength < minReleasedBytes) return
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 

@@ -66,6 +66,7 @@ export async function receive(
       // A body that says its length was refused before.
       if (upload.size + size + next.value.length > limits.maxBlobBytes) throw tooLarge(limits.maxBlobBytes)
       writer ??= await driver.writeStream(key, body.release && { onWritten: body.release })
+      // Before it is written: it may have no bytes afterwards.
       hasher?.update(next.value)
       size += next.value.length
       const full = writer.write(next.value)

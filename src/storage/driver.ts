@@ -68,7 +68,7 @@ export interface OpenBytes {
  */
 export interface ByteWriter {
   /**
-   * Takes a chunk; the buffer belongs to the writer until `onWritten` has it, or `seal` or `discard` settles. Returns a promise when the caller must wait before
+   * Takes a chunk; the buffer belongs to the writer until `onWritten` is called with it, or `seal` or `discard` settles. Returns a promise when the caller must wait before
    * the next chunk (memory stays bounded), else `undefined`. A failed write rejects here or at `seal`.
    */
   write(chunk: Uint8Array): Promise<void> | undefined
@@ -93,7 +93,10 @@ export interface WriteOptions extends Cancel {
 }
 
 export interface StreamOptions extends Cancel {
-  /** Called with a chunk that is in the store and that the writer is done with. A driver that keeps chunks need not call it. */
+  /**
+   * Called once for each chunk that is written, though not yet durable, and that the writer is done with; never for one whose write failed. It must
+   * not throw. A driver that keeps chunks does not call it.
+   */
   readonly onWritten?: (chunk: Uint8Array) => void
 }
 

@@ -201,7 +201,8 @@ function describeWriters(get: () => Subject): void {
       await writer.write(chunk)
     }
     await writer.seal()
-    assert.deepEqual(written, given.slice(0, written.length))
+    // By identity, each once, in order. A driver that keeps chunks tells of none.
+    assert.ok(written.length <= given.length && written.every((chunk, i) => chunk === given[i]))
     assert.ok((await copied(await driver.open('data/body/0-a', { start: 0, end: expected.length }))).equals(expected))
   })
 
