@@ -213,6 +213,26 @@ describe('memory of a body', () => {
     assert.ok(chunks.slice(0, 8).every((chunk) => written.filter((each) => each === chunk).length === 1))
   })
 
+  it('gathers no more chunks than a call takes, however small they are', async () => {
+    const written: number[] = []
+    const quick = createQuickCalls()
+    const driver = await openFolder(folder.root, {
+      calls: {
+        ...quick,
+        write(file, chunks, position) {
+          written.push(chunks.length)
+          return quick.write(file, chunks, position)
+        },
+      },
+    })
+    const writer = await driver.writeStream('data/a/j')
+    for (let i = 0; i < 3000; i++) await writer.write(Buffer.alloc(1, i % 251))
+    await writer.seal()
+    assert.deepEqual(written, [1024, 1024, 952])
+    const expected = Buffer.from(Array.from({ length: 3000 }, (_, i) => i % 251))
+    assert.ok((await driver.read('data/a/j'))?.bytes.equals(expected))
+  })
+
   it('gathers less for each upload the more run', async () => {
     const written: number[] = []
     const quick = createQuickCalls()

@@ -70,6 +70,9 @@ export async function createWriter(
   }
 }
 
+/** What one call to the system takes (IOV_MAX); a million chunks of one byte would also weigh 200 times what they hold. */
+const maxChunks = 1024
+
 /** Gathers chunks and writes them in order, one write at a time; after a failure nothing more is written. */
 function createGathered({ calls, buffers }: Disk, file: number, onWritten: StreamOptions['onWritten']) {
   let chunks: Uint8Array[] = []
@@ -98,7 +101,7 @@ function createGathered({ calls, buffers }: Disk, file: number, onWritten: Strea
     add(chunk: Uint8Array): Promise<void> | undefined {
       chunks.push(chunk)
       bytes += chunk.length
-      if (bytes < buffers.size()) return undefined
+      if (bytes < buffers.size() && chunks.length < maxChunks) return undefined
       const before = pending > 0 ? last : undefined
       write()
       return before
