@@ -29,7 +29,7 @@ export interface RequestBody extends AsyncIterable<Uint8Array> {
   readonly received: number
   /** Waits until the first byte or the end is there. */
   isEmpty(): Promise<boolean>
-  /** Gives back the memory of a chunk at once. The garbage collector would look through the whole heap for every 30 MB that arrive. */
+  /** Gives back the memory of a chunk at once. The garbage collector would look through the whole heap again and again (decision 19). */
   readonly release: (chunk: Uint8Array) => void
   /** Nothing more will come, whatever the stream says: whoever iterates is told at once. */
   breakOff(cause: Error): void

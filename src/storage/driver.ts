@@ -68,8 +68,8 @@ export interface OpenBytes {
  */
 export interface ByteWriter {
   /**
-   * Takes a chunk; the buffer belongs to the writer until `onWritten` is called with it, or `seal` or `discard` settles. Returns a promise when the caller must wait before
-   * the next chunk (memory stays bounded), else `undefined`. A failed write rejects here or at `seal`.
+   * Takes a chunk; the buffer belongs to the writer until `onWritten` is called with it, or `seal` or `discard` settles. Returns a promise when the
+   * caller must wait before the next chunk (memory stays bounded), else `undefined`. A failed write rejects here or at `seal`.
    */
   write(chunk: Uint8Array): Promise<void> | undefined
   /** Makes the bytes durable and visible. */

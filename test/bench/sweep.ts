@@ -67,9 +67,9 @@ function isIdle(pid: number): boolean {
   return fields?.[38] === '5'
 }
 
-/** The process beside a server that sweeps, stopped before it sweeps: that it loads is no part of a sweep. */
+/** The process beside a server that sweeps, stopped before it sweeps: that it loads is no part of a sweep. Throws where it does not take SCHED_IDLE. */
 async function stopSweeper({ pid }: Registry): Promise<number> {
-  for (;;) {
+  for (const end = performance.now() + 10_000; performance.now() < end;) {
     const found = childrenOf(pid).find(isSweeper)
     if (found !== undefined && isIdle(found)) {
       process.kill(found, 'SIGSTOP')
@@ -77,6 +77,7 @@ async function stopSweeper({ pid }: Registry): Promise<number> {
     }
     await sleep(5)
   }
+  throw new Error('no sweeper took SCHED_IDLE within 10 s: is chrt there?')
 }
 
 async function countData(): Promise<number> {

@@ -121,7 +121,7 @@ describe('memory of a body', () => {
       return taken
     }
     const first = run(1)
-    assert.deepEqual(new Set(run(1)), new Set(first))
+    assert.ok(run(1).every((buffer) => first.includes(buffer)))
     assert.equal(run(4).filter((buffer) => first.includes(buffer)).length, 2)
     const afterFour = run(1)
     // Five have to be content with smaller ones: nothing is kept beside them.

@@ -1,7 +1,6 @@
 /**
  * The buffers of transfers: one budget for all of a process, so that memory stays bounded however many there are. Each has two: one is filled while the
- * other is emptied. Large ones are kept for the next transfer: fresh ones cost a page fault for every 4 KiB, and at ten images a second a collection of
- * all garbage every half second.
+ * other is emptied. Large ones are kept for the next transfer: fresh ones cost page faults, and collections of all garbage (decision 19).
  */
 
 const kibibyte = 1024
