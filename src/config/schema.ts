@@ -204,7 +204,7 @@ const sweep = section('The sweep: frees what nothing needs any more, while clien
   processorPercent: number({
     min: 1,
     max: 400,
-    default: 70,
+    default: 80,
     reason:
       'What sweep, retention and scrub use at most of one processor; never above 90 unless they run only when it is idle.',
   }),
