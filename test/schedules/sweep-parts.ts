@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../src/oci/digest.ts'
 import { collect, type Verdict } from '../../src/registry/sweep/collect.ts'
+import { createContents } from '../../src/registry/sweep/contents.ts'
 import { createCounts, type SweepContext } from '../../src/registry/sweep/context.ts'
 import { workThroughGarbage } from '../../src/registry/sweep/entries.ts'
 import { createGroupSize } from '../../src/registry/sweep/group-size.ts'
@@ -24,7 +25,7 @@ export function createSweepParts(dependencies: SweepDependencies): SweepParts {
     mode: 'sweep',
     report: () => undefined,
     groupSize: createGroupSize(2),
-    contents: new LRUCache({ max: 100 }),
+    contents: createContents(30_000),
     seenSince: new LRUCache({ maxSize: 100, sizeCalculation: () => 1 }),
   }
   /** No schedule damages a record: what a sweep takes for unreadable is a defect of ours. */

@@ -4,9 +4,10 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Cancel } from '../../storage/driver.ts'
+import { createContents } from '../sweep/contents.ts'
 import { createCounts, type SweepContext } from '../sweep/context.ts'
 import { createGroupSize } from '../sweep/group-size.ts'
-import type { SweepDependencies } from '../sweep/sweep.ts'
+import { maxContentsBytes, type SweepDependencies } from '../sweep/sweep.ts'
 import { scrubBlobs } from './blobs.ts'
 import { type Finding, type FindingKind, type ScrubContext, type ScrubMode } from './context.ts'
 import { scrubData } from './data.ts'
@@ -94,7 +95,7 @@ function createSweepQuestions(dependencies: SweepDependencies): SweepContext {
     ...dependencies,
     counts: createCounts(),
     mode: 'look',
-    contents: new LRUCache({ maxSize: 500_000, sizeCalculation: (blobs) => blobs.length + 1 }),
+    contents: createContents(maxContentsBytes),
     seenSince: new LRUCache({ max: 1 }),
     groupSize: createGroupSize(1),
     report: () => undefined,

@@ -1,8 +1,8 @@
 /** What the parts of a sweep share: the registry's context, the sweep's own times, what it counts, and what this process has seen so far. */
 import type { LRUCache } from 'lru-cache'
-import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import type { Context } from '../context.ts'
+import type { Contents } from './contents.ts'
 import type { GroupSize } from './group-size.ts'
 
 /** Times and sizes of a sweep; the configuration has their defaults and reasons. */
@@ -68,8 +68,7 @@ export interface SweepContext extends Context {
   readonly mode: 'sweep' | 'look'
   /** A monotonic clock of this process, in ms. */
   readonly monotonicMs: () => number
-  /** What manifests name, by their digest: contents never change. */
-  readonly contents: LRUCache<Digest, readonly Digest[]>
+  readonly contents: Contents
   /** How many blobs are marked together. */
   readonly groupSize: GroupSize
   /** Called as a run goes on; `fraction` of the phase, from 0 to 1. */

@@ -7,6 +7,7 @@ import type { Cancel, ListEntry } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { manifestsPrefix, parseManifestKey, parsePushKey, repositoryPushesPrefix } from '../layout.ts'
 import { decodeGarbage, decodeManifest } from '../records.ts'
+import { type Fingerprint, fingerprintOf } from './contents.ts'
 import type { SweepContext } from './context.ts'
 import { decodeOrCount } from './unreadable.ts'
 
@@ -38,15 +39,15 @@ async function readBlobsOf(
   key: string,
   digest: Digest,
   cancel: Cancel,
-): Promise<readonly Digest[] | 'unknown'> {
+): Promise<readonly Fingerprint[] | 'unknown'> {
   const stored = await sweep.driver.read(key, cancel)
   if (stored === undefined) return []
   const blobs = decodeOrCount(sweep, () => {
     const { bytes, mediaType } = decodeManifest(stored.bytes)
-    return blobsOf(bytes, mediaType)
+    return blobsOf(bytes, mediaType).map(fingerprintOf)
   })
   if (blobs === undefined) return 'unknown'
-  sweep.contents.set(digest, blobs)
+  sweep.contents.keep(digest, blobs)
   return blobs
 }
 
@@ -55,13 +56,12 @@ async function blobsOfManifests(
   sweep: SweepContext,
   entries: readonly ListEntry[],
   cancel: Cancel,
-): Promise<readonly (readonly Digest[] | 'unknown')[]> {
-  const found: (readonly Digest[] | 'unknown')[] = []
+): Promise<readonly (readonly Fingerprint[] | 'unknown')[]> {
+  const found: (readonly Fingerprint[] | 'unknown')[] = []
   const unread: { readonly key: string; readonly digest: Digest }[] = []
   for (const { key } of entries) {
     const digest = parseManifestKey(key)
-    // Without noting that it was used: all are used alike, and that would take as long as the rest.
-    const known = sweep.contents.peek(digest)
+    const known = sweep.contents.find(digest)
     if (known === undefined) unread.push({ key, digest })
     else found.push(known)
   }
@@ -80,21 +80,18 @@ export async function findNamed(
 ): Promise<ReadonlyMap<Digest, NamedBy>> {
   const { driver, limits } = sweep
   const found = new Map<Digest, NamedBy>()
-  const note = (blobs: readonly Digest[], by: NamedBy): void => {
-    for (const digest of blobs) if (wanted.has(digest)) found.set(digest, by)
+  const wantedBy = Map.groupBy(wanted, fingerprintOf)
+  const note = (blobs: readonly Fingerprint[], by: NamedBy): void => {
+    for (const blob of blobs) for (const digest of wantedBy.get(blob) ?? []) found.set(digest, by)
   }
   for await (const page of listPages(driver, repositoryPushesPrefix(repository), cancel)) {
     const keys = page.entries.map(({ key }) => key).filter((key) => parsePushKey(key)?.entry !== 'tag')
     const named = await mapConcurrently(keys, limits.maxParallelCalls, (key) => blobsOfPush(sweep, key, cancel))
-    for (const blobs of named) note(blobs, 'push')
+    for (const blobs of named) note(blobs.map(fingerprintOf), 'push')
   }
   for await (const page of listPages(driver, manifestsPrefix(repository), cancel)) {
     for (const blobs of await blobsOfManifests(sweep, page.entries, cancel)) {
-      if (blobs === 'unknown')
-        note(
-          [...wanted].filter((each) => !found.has(each)),
-          'push',
-        )
+      if (blobs === 'unknown') for (const digest of wanted) found.set(digest, found.get(digest) ?? 'push')
       else note(blobs, 'manifest')
     }
   }

@@ -3,11 +3,11 @@
  * in it: it keeps no state but what the store has. Protocol: DESIGN section 4, "Sweep".
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest } from '../../oci/digest.ts'
 import type { Cancel } from '../../storage/driver.ts'
 import { listPages } from '../../storage/list-all.ts'
 import type { Context } from '../context.ts'
 import { scratchPrefix } from '../layout.ts'
+import { createContents } from './contents.ts'
 import { createCounts, type SweepContext, type SweepCounts, type SweepLimits } from './context.ts'
 import { workThroughGarbage } from './entries.ts'
 import { createGroupSize } from './group-size.ts'
@@ -25,8 +25,8 @@ export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUn
   readonly monotonicMs: () => number
 }
 
-/** Manifests that are remembered, and the blobs that they name: some 300 bytes each. */
-const maxRememberedDigests = 500_000
+/** Of what manifests name, in bytes: a sweep reads the others each time. Some 230,000 images of five blobs. */
+export const maxContentsBytes = 64 * 1024 * 1024
 
 /** Uploads and pushes of which this process remembers since when they are settled: some 15 MB. */
 const maxSeen = 100_000
@@ -55,10 +55,7 @@ async function tidyScratch({ driver }: SweepContext, cancel: Cancel): Promise<nu
 
 /** A sweep of the local registry; keep it between runs, it remembers what never changes. */
 export function createSweep(dependencies: SweepDependencies): Sweep {
-  const contents = new LRUCache<Digest, readonly Digest[]>({
-    maxSize: maxRememberedDigests,
-    sizeCalculation: (blobs) => blobs.length + 1,
-  })
+  const contents = createContents(maxContentsBytes)
   // By size and not by `max`, which would allocate all of it at once: 10 ms.
   const createSeen = (): LRUCache<string, number> =>
     new LRUCache({
