@@ -53,8 +53,13 @@ const nameOverheadBytes = 32
 /** Bytes of a kept listing beside its texts, about: there are many of directories with one file, or none. */
 const keptOverheadBytes = 400
 
+/** What is kept in memory: much of what clients may ask for again; in the background what is worked on, everything else is passed once. */
+const foregroundMemory = { maxRemembered: 100_000, maxListingBytes: 64 * mebibyte }
+const backgroundMemory = { maxRemembered: 10_000, maxListingBytes: 16 * mebibyte }
+
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
-  const { root, mount, maxRemembered = 100_000, maxListingBytes = 64 * mebibyte } = options
+  const memory = options.isBackground === true ? backgroundMemory : foregroundMemory
+  const { root, mount, maxRemembered, maxListingBytes } = { ...memory, ...options }
   const calls = options.calls ?? createCalls(options)
   return {
     calls,

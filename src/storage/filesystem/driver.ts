@@ -46,9 +46,12 @@ export interface FilesystemOptions {
   readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
-  /** Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories; used as directories are listed. */
+  /**
+   * Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories, in the background 16 MiB; used as directories are
+   * listed.
+   */
   readonly maxListingBytes?: number
-  /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB. */
+  /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB; in the background 10,000. */
   readonly maxRemembered?: number
   /** A temporary file or a candidate that has not changed for so long is a leftover of a killed process. Default 1 h. */
   readonly temporaryAgeMs?: number
