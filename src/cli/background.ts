@@ -8,10 +8,7 @@ import { openStore, type Store } from './open-store.ts'
 /** The most of a processor where others have to wait for the end of our turns: they should come often. */
 const maxShareOfLow = 0.9
 
-/**
- * Between two pauses, in ms. What runs when nobody else wants to may be asked seldom, asking what it has used takes as long as a call; but not in 5 ms: pulls
- * felt that (decision 18).
- */
+/** Between two pauses, in ms. What is idle by policy may be asked more seldom, because asking takes as long as a call; each 5 ms seemed too seldom (decision 18). */
 const runMsOf: Readonly<Record<Priority, number>> = { idle: 1, low: 0.5 }
 
 /** How much of one processor may be used, 1 is all of it. */

@@ -1,7 +1,7 @@
 /** However large a body: two mebibytes per writer, two buffers per copy. */
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { createQuickCalls } from './faulty-calls.ts'
 import { keySpace } from '../../src/registry/layout.ts'
 import { createTransferBuffers } from '../../src/storage/filesystem/buffers.ts'
+import { listAll } from '../../src/storage/list-all.ts'
 import { createMemoryDriver } from '../../src/storage/memory.ts'
 import { createFolder, type Folder, openFolder } from './folder.ts'
 
@@ -262,37 +263,63 @@ describe('memory of a body', () => {
 })
 
 describe('memory of listings', () => {
-  for (const { name, options, count, most } of [
-    { name: 'is what they may take', options: { maxListingBytes: 4 * mebibyte }, count: 20_000, most: 6 },
-    { name: 'is less in the background', options: { isBackground: true }, count: 60_000, most: 24 },
-  ])
-    it(`${name}, however many small directories were listed`, async () => {
-      const folder = await createFolder()
-      const quick = createQuickCalls()
-      // Any directory: they are all this one's only child.
-      const entry = (await readdir(join(import.meta.dirname, '..'), { withFileTypes: true })).find((each) =>
-        each.isDirectory(),
-      )
-      assert.ok(entry !== undefined)
-      const driver = await openFolder(folder.root, {
-        ...options,
-        calls: { ...quick, stat: async () => quick.stat(folder.root), readEntries: async () => [entry] },
-        now: () => Date.now() + 3_600_000,
-      })
-      setFlagsFromString('--expose-gc')
-      const collect: unknown = runInNewContext('gc')
-      const heapBytes = (): number => {
-        if (typeof collect === 'function') collect()
-        return process.memoryUsage().heapUsed
-      }
-      const before = heapBytes()
-      for (let i = 0; i < count; i++) {
-        const prefix = `blobs/sha256/aa/${String(i).padStart(64, '0')}/`
-        assert.deepEqual((await driver.list(prefix, { limit: 9 })).entries, [{ key: prefix + entry.name }])
-      }
-      const grown = heapBytes() - before
-      await driver.close()
-      await folder.remove()
-      assert.ok(grown < most * mebibyte, `${grown} bytes for listings`)
+  it('is what they may take, however many small directories were listed', async () => {
+    const folder = await createFolder()
+    const quick = createQuickCalls()
+    // Any directory: they are all this one's only child.
+    const entry = (await readdir(join(import.meta.dirname, '..'), { withFileTypes: true })).find((each) =>
+      each.isDirectory(),
+    )
+    assert.ok(entry !== undefined)
+    const driver = await openFolder(folder.root, {
+      maxListingBytes: 4 * mebibyte,
+      calls: { ...quick, stat: async () => quick.stat(folder.root), readEntries: async () => [entry] },
+      now: () => Date.now() + 3_600_000,
     })
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('gc')
+    const heapBytes = (): number => {
+      if (typeof collect === 'function') collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = heapBytes()
+    for (let i = 0; i < 20_000; i++) {
+      const prefix = `blobs/sha256/aa/${String(i).padStart(64, '0')}/`
+      assert.deepEqual((await driver.list(prefix, { limit: 9 })).entries, [{ key: prefix + entry.name }])
+    }
+    const grown = heapBytes() - before
+    await driver.close()
+    await folder.remove()
+    assert.ok(grown < 6 * mebibyte, `${grown} bytes for listings`)
+  })
+
+  it('in the background is of those that are long, and read once for all their pages', async () => {
+    const folder = await createFolder()
+    const quick = createQuickCalls()
+    const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `j${i}`)
+    const ends = [join(folder.root, 'data/long'), join(folder.root, 'data/short')] as const
+    for (const [i, directory] of ends.entries()) {
+      await mkdir(directory, { recursive: true })
+      for (const name of names(i === 0 ? 300 : 20)) await writeFile(join(directory, name), '')
+    }
+    const reads: string[] = []
+    const driver = await openFolder(folder.root, {
+      isBackground: true,
+      calls: {
+        ...quick,
+        readEntries(path, size) {
+          reads.push(path)
+          return quick.readEntries(path, size)
+        },
+      },
+      now: () => Date.now() + 3_600_000,
+    })
+    const count = async (prefix: string): Promise<number> =>
+      (await Array.fromAsync(listAll(driver, prefix, { pageSize: 7 }))).length
+    assert.deepEqual([await count('data/long/'), await count('data/short/')], [300, 20])
+    const readsOf = (end: string): number => reads.filter((path) => path === end).length
+    assert.deepEqual(ends.map(readsOf), [1, 3])
+    await driver.close()
+    await folder.remove()
+  })
 })

@@ -46,7 +46,7 @@ export async function stampChildren(disk: Disk, prefix: string): Promise<string 
 }
 
 async function readChildren(disk: Disk, prefix: string): Promise<Children> {
-  const { calls, paths, rules, kept } = disk
+  const { calls, paths, rules, kept, keptFrom } = disk
   const directory = paths.directoryOf(prefix)
   const stats = await calls.stat(directory)
   const stamp = stampOf(stats)
@@ -63,7 +63,7 @@ async function readChildren(disk: Disk, prefix: string): Promise<Children> {
   // A new array has the length that is needed, not room for more.
   const children = found.toSorted()
   // An empty one is about to go, most of the time, and read in no time.
-  if (settled && children.length > 0) kept?.set(directory, { stamp, children })
+  if (settled && children.length >= keptFrom) kept?.set(directory, { stamp, children })
   return children
 }
 

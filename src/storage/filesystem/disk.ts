@@ -32,6 +32,8 @@ export interface Disk {
   readonly keepsNameOrder: boolean
   /** Directory listings by directory (children.ts); none on a network mount. */
   readonly kept: LRUCache<string, Kept> | undefined
+  /** Listings of fewer children are not kept. */
+  readonly keptFrom: number
 }
 
 /** A directory listing and the stamp of the directory it is good for. */
@@ -53,13 +55,16 @@ const nameOverheadBytes = 32
 /** Bytes of a kept listing beside its texts, about: there are many of directories with one file, or none. */
 const keptOverheadBytes = 400
 
-/** What is kept in memory: much of what clients may ask for again; in the background what is worked on, everything else is passed once. */
-const foregroundMemory = { maxRemembered: 100_000, maxListingBytes: 64 * mebibyte }
-const backgroundMemory = { maxRemembered: 10_000, maxListingBytes: 16 * mebibyte }
+/**
+ * What is kept in memory of what clients may ask for again; and in the background, where each record and most directories are passed once, or a few times
+ * within moments: of directories those that take long to read, and are listed a page at a time.
+ */
+const foregroundMemory = { maxRemembered: 100_000, keptFrom: 1 }
+const backgroundMemory = { maxRemembered: 10_000, keptFrom: 100 }
 
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   const memory = options.isBackground === true ? backgroundMemory : foregroundMemory
-  const { root, mount, maxRemembered, maxListingBytes } = { ...memory, ...options }
+  const { root, mount, maxRemembered = memory.maxRemembered, maxListingBytes = 64 * mebibyte } = options
   const calls = options.calls ?? createCalls(options)
   return {
     calls,
@@ -80,6 +85,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     ahead: new LRUCache({ maxSize: maxAhead, sizeCalculation: () => 1 }),
     // Asked when the folder is there.
     keepsNameOrder: false,
+    keptFrom: memory.keptFrom,
     // The stamps of a network mount are by another machine's clock: how old they are cannot be told.
     kept:
       mount === 'network'

@@ -46,10 +46,7 @@ export interface FilesystemOptions {
   readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
-  /**
-   * Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories, in the background 16 MiB; used as directories are
-   * listed.
-   */
+  /** Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories; used as directories are listed. */
   readonly maxListingBytes?: number
   /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB; in the background 10,000. */
   readonly maxRemembered?: number
@@ -57,7 +54,7 @@ export interface FilesystemOptions {
   readonly temporaryAgeMs?: number
   /** Whether names become durable in their order (name-order.ts); never on a network mount. Default: what the system says of the folder. */
   readonly keepsNameOrder?: boolean
-  /** Whether this process does nothing that anybody waits for. Default no. */
+  /** Whether this process does nothing that anybody waits for: then it keeps no small listings. Default no. */
   readonly isBackground?: boolean
   /** The system calls; for tests. */
   readonly calls?: Calls
