@@ -4,10 +4,10 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Cancel } from '../../storage/driver.ts'
-import { createContents } from '../sweep/contents.ts'
+import { createContents, maxContentsBytes } from '../sweep/contents.ts'
 import { createCounts, type SweepContext } from '../sweep/context.ts'
 import { createGroupSize } from '../sweep/group-size.ts'
-import { maxContentsBytes, type SweepDependencies } from '../sweep/sweep.ts'
+import type { SweepDependencies } from '../sweep/sweep.ts'
 import { scrubBlobs } from './blobs.ts'
 import { type Finding, type FindingKind, type ScrubContext, type ScrubMode } from './context.ts'
 import { scrubData } from './data.ts'

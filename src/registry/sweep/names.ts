@@ -1,12 +1,12 @@
 /** Which blobs a repository names: by a push in flight, or by a manifest. Pushes are read first, because one becomes the other. */
-import type { Digest } from '../../oci/digest.ts'
+import { algorithmOf, computeDigest, type Digest } from '../../oci/digest.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { RepositoryName } from '../../oci/name.ts'
 import { listPages } from '../../storage/list-all.ts'
 import type { Cancel, ListEntry } from '../../storage/driver.ts'
 import { mapConcurrently } from '../concurrently.ts'
 import { manifestsPrefix, parseManifestKey, parsePushKey, repositoryPushesPrefix } from '../layout.ts'
-import { decodeGarbage, decodeManifest } from '../records.ts'
+import { DamagedRecordError, decodeGarbage, decodeManifest } from '../records.ts'
 import { type Fingerprint, fingerprintOf } from './contents.ts'
 import type { SweepContext } from './context.ts'
 import { decodeOrCount } from './unreadable.ts'
@@ -44,6 +44,8 @@ async function readBlobsOf(
   if (stored === undefined) return []
   const blobs = decodeOrCount(sweep, () => {
     const { bytes, mediaType } = decodeManifest(stored.bytes)
+    // It is remembered for every repository: what is damaged in one must not say what the others name.
+    if (computeDigest(algorithmOf(digest), bytes) !== digest) throw new DamagedRecordError(`damaged record: ${key} has other bytes`)
     return blobsOf(bytes, mediaType).map(fingerprintOf)
   })
   if (blobs === undefined) return 'unknown'

@@ -7,7 +7,7 @@ import type { Cancel } from '../../storage/driver.ts'
 import { listPages } from '../../storage/list-all.ts'
 import type { Context } from '../context.ts'
 import { scratchPrefix } from '../layout.ts'
-import { createContents } from './contents.ts'
+import { createContents, maxContentsBytes } from './contents.ts'
 import { createCounts, type SweepContext, type SweepCounts, type SweepLimits } from './context.ts'
 import { workThroughGarbage } from './entries.ts'
 import { createGroupSize } from './group-size.ts'
@@ -24,9 +24,6 @@ export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUn
   /** A monotonic clock of this process, in ms. */
   readonly monotonicMs: () => number
 }
-
-/** Of what manifests name, in bytes: a sweep reads the others each time. Some 230,000 images of five blobs. */
-export const maxContentsBytes = 64 * 1024 * 1024
 
 /** Uploads and pushes of which this process remembers since when they are settled: some 15 MB. */
 const maxSeen = 100_000
