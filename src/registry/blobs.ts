@@ -4,7 +4,7 @@ import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
 import type { Context } from './context.ts'
-import { noteGarbage } from './garbage.ts'
+import { noteAndDo } from './garbage.ts'
 import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
 import { findSoundLink, isSound, type Link, readLink } from './links.ts'
 import { encodeRecord } from './records.ts'
@@ -86,8 +86,10 @@ async function removeBlob(context: Context, repository: RepositoryName, digest: 
     const link = await readLink(context, repository, digest, cancel)
     if (link === undefined) throw unknown(digest)
     const { id } = link
-    await noteGarbage(context, { digests: [digest], id, until: { kind: 'link', key, id } }, cancel)
-    const outcome = await context.driver.remove(key, { ...cancel, ifUnchanged: link.version })
+    const garbage = { digests: [digest], id, until: { kind: 'link', key, id } } as const
+    const outcome = await noteAndDo(context, garbage, cancel, () =>
+      context.driver.remove(key, { ...cancel, ifUnchanged: link.version }),
+    )
     if (outcome === 'removed') return
     if (outcome === 'absent') throw unknown(digest)
   }

@@ -5,7 +5,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Cancel } from '../storage/driver.ts'
 import type { Context } from './context.ts'
-import { noteGarbage } from './garbage.ts'
+import { noteAndDo } from './garbage.ts'
 import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey } from './layout.ts'
 import { isSound, type Link, readLink } from './links.ts'
 import { encodeRecord, type Segment } from './records.ts'
@@ -135,8 +135,14 @@ export async function closeUpload(
     await endSession(context, id, cancel)
     throw uploadUnknown(id)
   }
-  if (existing !== undefined) await noteGarbage(context, { digests: [digest], id: existing.id }, cancel)
-  const outcome = await driver.promote(entry, linkKey(digest, repository), cancel)
+  const key = linkKey(digest, repository)
+  const publish = (): ReturnType<typeof driver.promote> => driver.promote(entry, key, cancel)
+  const lost = existing && {
+    digests: [digest],
+    id: existing.id,
+    until: { kind: 'link', key, id: existing.id } as const,
+  }
+  const outcome = await (lost === undefined ? publish() : noteAndDo(context, lost, cancel, publish))
   if (outcome === 'refused') throw uploadUnknown(id)
   await forgetSession(context, id, cancel)
   return blob

@@ -7,10 +7,11 @@ import { parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Cancel } from '../storage/driver.ts'
 import type { Context } from './context.ts'
-import { noteGarbage } from './garbage.ts'
+import { noteAndDo } from './garbage.ts'
 import { manifestKey, manifestMarkKey } from './layout.ts'
 import { readManifest, type StoredManifest } from './lookup.ts'
 import { findNamingTags, type NamingTag } from './named.ts'
+import type { GarbageRecord } from './records.ts'
 
 /** How a removal ended: `kept` by what the look found, `changed` by somebody who pushed the manifest again meanwhile. */
 export type Removal<Keeper> =
@@ -18,18 +19,12 @@ export type Removal<Keeper> =
   | { readonly outcome: 'kept'; readonly keeper: Keeper }
 
 /** What the sweep has to look at once this manifest is gone. */
-async function noteLostManifest(
-  context: Context,
-  repository: RepositoryName,
-  manifest: StoredManifest,
-  cancel: Cancel,
-): Promise<void> {
-  const { digest, push, mediaType, bytes } = manifest
+function garbageOf(repository: RepositoryName, { digest, push, mediaType, bytes }: StoredManifest): GarbageRecord {
   const limits = { maxDepth: Number.POSITIVE_INFINITY, maxReferences: Number.POSITIVE_INFINITY }
   const { blobs, manifests, subject } = parseManifest(bytes, mediaType, limits)
   const named = [digest, ...manifests, ...(subject === undefined ? [] : [subject])]
   const until = { kind: 'manifest', digest, push } as const
-  await noteGarbage(context, { digests: blobs, repository, manifests: named, until }, cancel)
+  return { digests: blobs, repository, manifests: named, until }
 }
 
 /** Tags of a manifest that is gone: those seen before, then those that still name it while it is absent. */
@@ -68,12 +63,13 @@ export async function removeUnlessKept<Keeper>(
   try {
     const second = await findKeeper()
     if (second !== undefined) return { outcome: 'kept', keeper: second }
-    await noteLostManifest(context, repository, manifest, cancel)
-    const before = await findNamingTags(context, repository, digest, cancel)
-    // This is the removal: all tags of the manifest are dead at once.
-    const outcome = await driver.remove(manifestKey(repository, digest), { ...cancel, ifUnchanged: version })
-    if (outcome === 'removed') await removeDeadTags(context, repository, digest, before, cancel)
-    return { outcome }
+    return await noteAndDo(context, garbageOf(repository, manifest), cancel, async () => {
+      const before = await findNamingTags(context, repository, digest, cancel)
+      // This is the removal: all tags of the manifest are dead at once.
+      const outcome = await driver.remove(manifestKey(repository, digest), { ...cancel, ifUnchanged: version })
+      if (outcome === 'removed') await removeDeadTags(context, repository, digest, before, cancel)
+      return { outcome }
+    })
   } finally {
     // Our own mark goes with us, whatever came: it is nobody else's to remove.
     await driver.remove(mark)
@@ -87,6 +83,6 @@ export async function removeTagVersion(
   { key, digest, version }: NamingTag & { readonly digest: Digest },
   cancel: Cancel,
 ): Promise<'removed' | 'absent' | 'changed'> {
-  await noteGarbage(context, { repository, manifests: [digest], until: { kind: 'tag', key, digest } }, cancel)
-  return context.driver.remove(key, { ...cancel, ifUnchanged: version })
+  const garbage = { repository, manifests: [digest], until: { kind: 'tag', key, digest } } as const
+  return noteAndDo(context, garbage, cancel, () => context.driver.remove(key, { ...cancel, ifUnchanged: version }))
 }

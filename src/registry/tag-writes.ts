@@ -4,7 +4,7 @@ import type { ParsedManifest } from '../oci/manifest.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
 import type { Cancel } from '../storage/driver.ts'
 import type { Context } from './context.ts'
-import { noteGarbage } from './garbage.ts'
+import { noteAndDo } from './garbage.ts'
 import { pushTagKey, tagHintKey, tagKey } from './layout.ts'
 import { readTag } from './lookup.ts'
 import { encodeRecord } from './records.ts'
@@ -72,11 +72,12 @@ async function moveTag(
 ): Promise<boolean> {
   const before = await readTag(context, repository, tag, cancel)
   const key = tagKey(repository, tag)
-  if (before !== undefined && before.digest !== digest) {
-    const lost = before.digest
-    await noteGarbage(context, { repository, manifests: [lost], until: { kind: 'tag', key, digest: lost } }, cancel)
-  }
-  return (await context.driver.promote(pushTagKey(repository, id, n), key, cancel)) === 'done'
+  const move = async (): Promise<boolean> =>
+    (await context.driver.promote(pushTagKey(repository, id, n), key, cancel)) === 'done'
+  if (before === undefined || before.digest === digest) return move()
+  const lost = before.digest
+  const garbage = { repository, manifests: [lost], until: { kind: 'tag', key, digest: lost } } as const
+  return noteAndDo(context, garbage, cancel, move)
 }
 
 /**

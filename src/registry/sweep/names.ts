@@ -45,7 +45,8 @@ async function readBlobsOf(
   const blobs = decodeOrCount(sweep, () => {
     const { bytes, mediaType } = decodeManifest(stored.bytes)
     // It is remembered for every repository: what is damaged in one must not say what the others name.
-    if (computeDigest(algorithmOf(digest), bytes) !== digest) throw new DamagedRecordError(`damaged record: ${key} has other bytes`)
+    if (computeDigest(algorithmOf(digest), bytes) !== digest)
+      throw new DamagedRecordError(`damaged record: ${key} has other bytes`)
     return blobsOf(bytes, mediaType).map(fingerprintOf)
   })
   if (blobs === undefined) return 'unknown'
