@@ -18,24 +18,35 @@ export async function noteGarbage(
   await driver.write(garbageKey(name ?? createId()), encodeRecord(record), options)
 }
 
+/** An entry that waits for what it is written for. */
+export type WaitingGarbage = GarbageRecord & { readonly until: NonNullable<GarbageRecord['until']> }
+
 /**
- * Writes an entry and does what it is written for. The sweep takes an entry that is a lease old, whether or not that has happened; so who slept meanwhile
- * writes another. By this machine's clock, which decides nothing but whether one is written that nobody needs.
+ * Writes an entry and does what it waits for (`until`). The sweep takes an entry that is a lease old, whether or not that has happened; so who slept meanwhile
+ * writes another (decision 20).
  */
 export async function noteAndDo<T>(
   context: Context,
-  record: GarbageRecord,
+  record: WaitingGarbage,
   cancel: Cancel,
   act: () => Promise<T>,
 ): Promise<T> {
   const { now, limits } = context
   const before = now()
-  await noteGarbage(context, record, cancel)
-  try {
-    return await act()
-  } finally {
-    const { until: _, ...rest } = record
-    // Also when the client is gone by now.
-    if (Math.abs(now() - before) >= limits.leaseMs / 2) await noteGarbage(context, rest, {})
+  // Also when the client is gone by now. What was done is done: without this entry it is the scrub that finds what is left.
+  const noteAgain = async (again: GarbageRecord): Promise<void> => {
+    if (Math.abs(now() - before) >= limits.leaseMs / 2) await noteGarbage(context, again, {}).catch(() => undefined)
   }
+  await noteGarbage(context, record, cancel)
+  let result: T
+  try {
+    result = await act()
+  } catch (error) {
+    // It may have happened all the same, or may happen yet.
+    await noteAgain(record)
+    throw error
+  }
+  const { until: _, ...happened } = record
+  await noteAgain(happened)
+  return result
 }

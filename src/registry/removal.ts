@@ -7,11 +7,10 @@ import { parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Cancel } from '../storage/driver.ts'
 import type { Context } from './context.ts'
-import { noteAndDo } from './garbage.ts'
+import { noteAndDo, type WaitingGarbage } from './garbage.ts'
 import { manifestKey, manifestMarkKey } from './layout.ts'
 import { readManifest, type StoredManifest } from './lookup.ts'
 import { findNamingTags, type NamingTag } from './named.ts'
-import type { GarbageRecord } from './records.ts'
 
 /** How a removal ended: `kept` by what the look found, `changed` by somebody who pushed the manifest again meanwhile. */
 export type Removal<Keeper> =
@@ -19,7 +18,7 @@ export type Removal<Keeper> =
   | { readonly outcome: 'kept'; readonly keeper: Keeper }
 
 /** What the sweep has to look at once this manifest is gone. */
-function garbageOf(repository: RepositoryName, { digest, push, mediaType, bytes }: StoredManifest): GarbageRecord {
+function garbageOf(repository: RepositoryName, { digest, push, mediaType, bytes }: StoredManifest): WaitingGarbage {
   const limits = { maxDepth: Number.POSITIVE_INFINITY, maxReferences: Number.POSITIVE_INFINITY }
   const { blobs, manifests, subject } = parseManifest(bytes, mediaType, limits)
   const named = [digest, ...manifests, ...(subject === undefined ? [] : [subject])]

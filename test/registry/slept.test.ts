@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { parseTag } from '../../src/oci/name.ts'
 import { dataMarkKey, dataPrefix, linkKey, manifestKey, namedPrefix, tagKey } from '../../src/registry/layout.ts'
 import { decodeLink } from '../../src/registry/records.ts'
+import { StorageError } from '../../src/storage/driver.ts'
 import { createSweep } from '../../src/registry/sweep/sweep.ts'
 import {
   createWorld,
@@ -85,6 +86,18 @@ describe('who sleeps for longer than a lease', () => {
     await sleepBefore(world, 'promote', linkKey(layer, repo), () => pushBlob(world.registry, repo, 'layer'))
     assert.notEqual(await readId(world), id)
     assert.deepEqual(await world.keys(dataPrefix(id)), [])
+  })
+
+  it('answers what it did, also when the store takes no second entry', async () => {
+    const world = createWorld()
+    const { digest } = await pushImage(world.registry, repo, 'v1')
+    let notes = 0
+    world.intercept = ({ method, key }) => {
+      if (method === 'remove' && key === manifestKey(repo, digest)) world.clock.now += limits.leaseMs
+      if (method === 'write' && key.startsWith('garbage/') && ++notes > 1) throw new StorageError('unavailable', 'away')
+    }
+    await world.registry.manifests.remove(repo, { kind: 'digest', digest })
+    assert.equal(notes, 2)
   })
 
   for (const { what, method, act } of [
