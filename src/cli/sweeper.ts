@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { openInBackground } from './background.ts'
-import type { Given, Surroundings } from './command.ts'
+import type { Background, Given, Surroundings } from './command.ts'
 import { loadGivenConfig } from './config.ts'
 import { createConfiguredRetention, createConfiguredSweep } from './housekeeping.ts'
 import type { HousekeepingRun } from './keep-sweeping.ts'
@@ -66,6 +66,19 @@ export async function runLoops(
   ])
 }
 
+/** Between two times that memory is given back, ms: a run may be over in no time, and this is not. */
+const giveBackEveryMs = 30_000
+
+/** Gives memory back when a run has ended: what a heap has once grown to, it keeps for as long as the process has work (decision 21). */
+export function createGiveBack({ giveBack }: Pick<Background, 'giveBack'>, monotonicMs: () => number): () => void {
+  let lastMs = -Infinity
+  return () => {
+    if (monotonicMs() - lastMs < giveBackEveryMs) return
+    giveBack()
+    lastMs = monotonicMs()
+  }
+}
+
 /** Looks whether this process starves until the signal, and tells its parent, which has it replaced. */
 async function watchForStarvation({ background, parent }: Surroundings, signal: AbortSignal): Promise<void> {
   const isStarving = createStarvationWatch({ ...background, elapsedMs: clocks.monotonicMs })
@@ -87,10 +100,15 @@ export async function sweeper(given: Given, surroundings: Surroundings): Promise
   const forget = surroundings.onStop(() => stop.abort())
   surroundings.parent.onGone(() => stop.abort())
   const to = given.options.has('low') ? 'low' : 'idle'
+  const giveBack = createGiveBack(surroundings.background, clocks.monotonicMs)
   const { priority, ...store } = await openInBackground(config, surroundings, log, to)
+  const onRun = (run: HousekeepingRun | ScrubRun): void => {
+    void surroundings.parent.tell(run)
+    giveBack()
+  }
   try {
     await Promise.all([
-      runLoops(config, store, (run) => void surroundings.parent.tell(run), stop.signal),
+      runLoops(config, store, onRun, stop.signal),
       priority === 'idle' && watchForStarvation(surroundings, stop.signal),
     ])
   } finally {

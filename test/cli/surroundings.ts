@@ -49,7 +49,13 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
     },
     onUncaught: () => () => undefined,
     parent: { tell: () => Promise.resolve(), onMessage: () => undefined, onGone: () => undefined },
-    background: { lowerPriority: (to) => to, waitedMs: () => undefined, usedMs: () => 0, pause: () => undefined },
+    background: {
+      lowerPriority: (to) => to,
+      waitedMs: () => undefined,
+      usedMs: () => 0,
+      pause: () => undefined,
+      giveBack: () => undefined,
+    },
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {

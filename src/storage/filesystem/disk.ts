@@ -59,12 +59,12 @@ const keptOverheadBytes = 400
  * What is kept in memory of what clients may ask for again; and in the background, where each record and most directories are passed once, or a few times
  * within moments: of directories those that take long to read, and are listed a page at a time.
  */
-const foregroundMemory = { maxRemembered: 100_000, keptFrom: 1 }
+const foregroundMemory = { maxRemembered: 20_000, keptFrom: 1 }
 const backgroundMemory = { maxRemembered: 10_000, keptFrom: 100 }
 
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   const memory = options.isBackground === true ? backgroundMemory : foregroundMemory
-  const { root, mount, maxRemembered = memory.maxRemembered, maxListingBytes = 64 * mebibyte } = options
+  const { root, mount, maxRemembered = memory.maxRemembered, maxListingBytes = 16 * mebibyte } = options
   const calls = options.calls ?? createCalls(options)
   return {
     calls,
@@ -94,9 +94,9 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   }
 }
 
-function createCalls({ mount, isBackground = false }: FilesystemOptions): Calls {
+function createCalls({ mount, isBackground = false, elapsed }: FilesystemOptions): Calls {
   if (mount === 'network') return createNetworkCalls()
-  return isBackground ? createBackgroundCalls() : createLocalCalls()
+  return isBackground ? createBackgroundCalls() : createLocalCalls(elapsed)
 }
 
 function bytesOf({ stamp, children }: Kept, directory: string): number {
