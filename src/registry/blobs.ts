@@ -1,14 +1,17 @@
 /** Blobs of a repository: HEAD, GET, mount, DELETE. It finds bytes through links and never looks at what a blob contains. */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { noteAndDo } from './garbage.ts'
+import { maxKeptBlobBytes, readRecord } from './kept.ts'
 import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
 import { findSoundLink, isSound, type Link, readLink } from './links.ts'
 import { encodeRecord } from './records.ts'
-import type { Blobs } from './registry.ts'
+import type { Blobs, OpenBlob } from './registry.ts'
 import { openSegments } from './segments.ts'
 
 /** Repositories looked at for a mount without `from`. */
@@ -45,6 +48,53 @@ async function openRanges(
     await closeAll()
     throw error
   }
+}
+
+/**
+ * The bytes of a small blob; they are read once, and from then on the store is asked whether they are still there. `gone` when they are not; `undefined` for a
+ * blob that is to be opened: one that is large or lies in several segments, or bytes that are not what the link says.
+ */
+async function readSmall(
+  { driver, kept }: Context,
+  { size, segments }: Link,
+  cancel: Cancel,
+): Promise<Buffer | 'gone' | undefined> {
+  const [segment, ...more] = segments
+  if (kept === undefined || size > maxKeptBlobBytes || segment === undefined || more.length > 0) return undefined
+  const stored = await readRecord(driver, kept.blobs, segment.key, (value) => value, cancel)
+  if (stored === undefined) return 'gone'
+  return stored.bytes.length === size ? stored.bytes : undefined
+}
+
+/** A range of bytes that are in memory. */
+function openBuffer(bytes: Buffer, { start, end }: ByteRange): OpenBytes {
+  const part = bytes.subarray(start, end)
+  return {
+    size: part.length,
+    copyTo: (target, { signal } = {}) => pipeline(Readable.from([part]), target, { end: false, signal }),
+    close: async () => undefined,
+  }
+}
+
+async function openLink(
+  context: Context,
+  link: Link,
+  ranges: readonly ByteRange[],
+  cancel: Cancel,
+): Promise<OpenBlob | undefined> {
+  const { digest, size } = link
+  const bytes = await readSmall(context, link, cancel)
+  if (bytes === 'gone') return undefined
+  if (bytes !== undefined) {
+    const parts = ranges.map((range) => openBuffer(bytes, range))
+    return { digest, size, bytes, parts, close: async () => undefined }
+  }
+  const parts = await openRanges(context, link, ranges, cancel)
+  if (parts === undefined) return undefined
+  const close = async (): Promise<void> => {
+    await Promise.all(parts.map((part) => part.close()))
+  }
+  return { digest, size, parts, close }
 }
 
 /** Makes our link from another's; ours stays when there is one. True when ours can be relied on afterwards. */
@@ -123,13 +173,8 @@ export function createBlobs(context: Context): Blobs {
         const link = await readLink(context, repository, digest, cancel)
         // Bytes that are missing from the same link a second time are gone; another upload's link is tried.
         if (link === undefined || link.id === missed) throw unknown(digest)
-        const parts = await openRanges(context, link, choose(link.size), cancel)
-        if (parts !== undefined) {
-          const close = async (): Promise<void> => {
-            await Promise.all(parts.map((part) => part.close()))
-          }
-          return { digest, size: link.size, parts, close }
-        }
+        const opened = await openLink(context, link, choose(link.size), cancel)
+        if (opened !== undefined) return opened
         missed = link.id
       }
       throw new OciError('UNAVAILABLE', 'the blob is being uploaded over and over; try again')

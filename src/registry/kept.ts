@@ -20,6 +20,8 @@ export interface KeptRecords {
   readonly manifests: Kept<StoredManifest>
   readonly tags: Kept<StoredTag>
   readonly links: Kept<Link>
+  /** Segments that are a whole small blob, by their key. */
+  readonly blobs: Kept<StoredValue>
 }
 
 const mebibyte = 1024 * 1024
@@ -29,6 +31,9 @@ const recordBytes = 1024
 
 /** Of each kind: thousands of small ones, which is what many clients pull at the same time. */
 const maxKeptBytes = 8 * mebibyte
+
+/** A blob of so many bytes is kept: most configs of images are smaller, and a socket takes it at once. */
+export const maxKeptBlobBytes = 16 * 1024
 
 /** By size and not by `max`, which would allocate all of it at once. */
 export function createKeptRecords(): KeptRecords {
@@ -43,6 +48,11 @@ export function createKeptRecords(): KeptRecords {
     links: new LRUCache({
       maxSize: maxKeptBytes,
       sizeCalculation: ({ segments }) => segments.length * recordBytes + recordBytes,
+    }),
+    blobs: new LRUCache({
+      maxSize: maxKeptBytes,
+      maxEntrySize: maxKeptBlobBytes + recordBytes,
+      sizeCalculation: ({ bytes }) => bytes.length + recordBytes,
     }),
   }
 }

@@ -27,6 +27,8 @@ export interface BlobInfo {
 
 /** A blob whose chosen ranges are open. Each part is copied once, in order, or `close` is called; `close` is idempotent. */
 export interface OpenBlob extends BlobInfo {
+  /** All of it, where it is small; the ranges are open as well. */
+  readonly bytes?: Buffer | undefined
   readonly parts: readonly OpenBytes[]
   close(): Promise<void>
 }

@@ -168,6 +168,34 @@ for (const configuration of configurations) {
       }
     })
 
+    test('a small blob has the same ranges, at the first read and when its bytes are kept', async () => {
+      for (const size of [300, 16 * 1024, 16 * 1024 + 1]) {
+        const small = bytes.subarray(0, size)
+        const url = `/v2/small/blobs/${await pushBlob(registry, 'small', small)}`
+        const get = (headers: Record<string, string>): Promise<Answer> => send('GET', url, { headers })
+        for (let times = 0; times < 2; times++) {
+          const parts = readParts(await get({ Range: 'bytes=0-0,290-299,5-5' }))
+          assert.deepEqual(
+            parts.map(([range]) => range),
+            ['0-0', '290-299', '5-5'].map((range) => `bytes ${range}/${size}`),
+          )
+          assert.ok(
+            Buffer.concat(parts.map(([, part]) => part)).equals(
+              Buffer.concat([small.subarray(0, 1), small.subarray(290, 300), small.subarray(5, 6)]),
+            ),
+          )
+          const one = await get({ Range: 'bytes=10-19' })
+          assert.deepEqual([one.status, one.headers['content-range']], [206, `bytes 10-19/${size}`])
+          assert.equal(one.headers['content-type'], 'application/octet-stream')
+          assert.ok(one.body.equals(small.subarray(10, 20)))
+          assert.equal((await get({ Range: `bytes=${size}-` })).status, 416)
+          const whole = await get({})
+          assert.deepEqual([whole.status, whole.headers['content-length']], [200, String(size)])
+          assert.ok(whole.body.equals(small))
+        }
+      }
+    })
+
     test('HEAD of a blob says its real size', async () => {
       const options = [{}, { headers: { Range: 'bytes=0-9' } }, { headers: { 'Accept-Encoding': 'gzip' } }]
       for (const option of options) {

@@ -9,7 +9,18 @@ import { createLocalRegistry } from '../../src/registry/local.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { createFilesystemDriver } from '../../src/storage/filesystem/driver.ts'
 import { createFolder, type Folder } from '../storage/folder.ts'
-import { createWorld, limits, ociManifest, pushImage, repo } from './harness.ts'
+import {
+  chunkOf,
+  createWorld,
+  limits,
+  ociManifest,
+  pushBlob,
+  pushImage,
+  readBlob,
+  repo,
+  sha256,
+  type World,
+} from './harness.ts'
 
 describe('a record that was read', () => {
   it('is looked at in the store each time, and read again when it is another', async () => {
@@ -28,6 +39,52 @@ describe('a record that was read', () => {
     await assert.rejects(read(), { code: 'MANIFEST_UNKNOWN' })
     await pushImage(other, repo, 'v1', ['two'])
     assert.equal(await read(), `${second.digest} stat read stat read`)
+  })
+})
+
+describe('a small blob that was read', () => {
+  const read = async ({ registry, calls }: World, text: string): Promise<string> => {
+    calls.length = 0
+    const found = await readBlob(registry, repo, sha256(text))
+    return [found === text ? 'same' : found, ...calls.map(({ method }) => method)].join(' ')
+  }
+
+  it('is looked at in the store each time, and unknown when its link or its bytes are gone', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.other, repo, 'small')
+    assert.equal(await read(world, 'small'), 'same read read')
+    assert.equal(await read(world, 'small'), 'same stat stat')
+    const [bytes = ''] = await world.keys('data/')
+    await world.driver.remove(bytes)
+    await assert.rejects(read(world, 'small'), { code: 'BLOB_UNKNOWN' })
+    await world.other.blobs.remove(repo, digest)
+    await pushBlob(world.other, repo, 'small')
+    assert.equal(await read(world, 'small'), 'same stat read read')
+    await world.other.blobs.remove(repo, digest)
+    await assert.rejects(read(world, 'small'), { code: 'BLOB_UNKNOWN' })
+  })
+
+  it('is opened instead when it is large, or lies in several segments', async () => {
+    const world = createWorld()
+    const [small, large] = ['s'.repeat(16_384), 'l'.repeat(16_385)]
+    for (const text of [small, large]) await pushBlob(world.other, repo, text)
+    assert.equal(await read(world, small), 'same read read')
+    assert.equal(await read(world, large), 'same read open')
+    assert.equal(await read(world, large), 'same stat open')
+
+    const { id } = await world.other.uploads.start(repo, { by: 'somebody' })
+    await world.other.uploads.append(repo, id, chunkOf('in '))
+    await world.other.uploads.close(repo, id, sha256('in two'), chunkOf('two', 3))
+    assert.equal(await read(world, 'in two'), 'same read open open')
+  })
+
+  it('is not kept when its bytes are not as many as its link says', async () => {
+    const world = createWorld()
+    await pushBlob(world.other, repo, 'small')
+    const [bytes = ''] = await world.keys('data/')
+    await world.driver.write(bytes, Buffer.alloc(20_000, 'x'))
+    for (let times = 0; times < 2; times++)
+      assert.equal(await read(world, 'small'), times === 0 ? 'xxxxx read read open' : 'xxxxx stat read open')
   })
 })
 

@@ -82,7 +82,8 @@ async function sendRange(
   ctx.status = only === undefined ? 200 : 206
   ctx.set('Content-Type', mediaType)
   if (only !== undefined) ctx.set('Content-Range', formatContentRange(only, blob.size))
-  await sendStream(ctx, end - start, (to) => copyParts(registry, target, blob, [{ start, end }], [], to), limits)
+  if (blob.bytes !== undefined) ctx.body = blob.bytes.subarray(start, end)
+  else await sendStream(ctx, end - start, (to) => copyParts(registry, target, blob, [{ start, end }], [], to), limits)
 }
 
 /** Several ranges, in the order asked. RFC 9110 §14.6. */
