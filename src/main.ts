@@ -6,6 +6,7 @@ import { availableParallelism, getPriority, setPriority } from 'node:os'
 import { createWorkerStarter, describeEnd, thrift } from './cli/cluster.ts'
 import { runCommandLine } from './cli/command-line.ts'
 import type { Priority, Surroundings } from './cli/command.ts'
+import { giveBack, giveBackArguments } from './cli/give-back.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
@@ -22,10 +23,10 @@ const neverWoken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELE
 /**
  * The process beside a server works through millions of short-lived objects. Measured with `berth gc` on a million records: a heap that grew to 410 MiB,
  * 170 of them in use after 200,000 manifests were read (more than now, decision 18), grows to 250 with the first two flags, for a few ms every 20 s. Two threads of the pool, and
- * none but the main one that collects garbage: requests were seen to wait milliseconds for a thread that is idle by policy (decision 18). The last flag is for `giveBack`.
+ * none but the main one that collects garbage: requests were seen to wait milliseconds for a thread that is idle by policy (decision 18).
  */
 const beside = {
-  execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=40', '--single-threaded-gc', '--expose-gc'],
+  execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=40', '--single-threaded-gc', ...giveBackArguments],
   env: { UV_THREADPOOL_SIZE: '2' },
 } as const
 
@@ -135,7 +136,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1000
     },
-    giveBack: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
+    giveBack,
     pause: (ms) => void Atomics.wait(neverWoken, 0, 0, ms),
   },
 })

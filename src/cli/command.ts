@@ -81,7 +81,7 @@ export interface Background extends Pick<Yielding, 'usedMs' | 'pause'> {
   readonly lowerPriority: (to: Priority) => Priority
   /** How long this process could have run and had to wait for a processor, ms; `undefined` where the kernel does not tell. */
   readonly waitedMs: () => number | undefined
-  /** Gives the memory of what was dropped back to the system. Nothing else runs meanwhile: some 50 ms. Nothing where the process was not started for it. */
+  /** Gives the memory of what was dropped back to the system; nothing else runs meanwhile, for up to a second. */
   readonly giveBack: () => void
 }
 

@@ -78,7 +78,7 @@ const storage = section('Where everything is kept.', {
       of: ['local', 'network'],
       default: 'local',
       reason:
-        '`network` for NFS: other machines may write it, and the server may lose power alone, so everything is synced.',
+        '`network` for NFS and other disks that may hang: others may write it, it may lose power alone, so everything is synced.',
     }),
     ballastBytes: size({
       min: '0B',

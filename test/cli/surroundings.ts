@@ -16,10 +16,15 @@ export interface Run {
 export interface RunOptions {
   readonly environment?: Surroundings['environment']
   readonly isTerminal?: boolean
+  /** Called when memory is given back. */
+  readonly giveBack?: () => void
 }
 
 /** Starts a command line. */
-export function startRun(args: readonly string[], { environment = {}, isTerminal = false }: RunOptions = {}): Run {
+export function startRun(
+  args: readonly string[],
+  { environment = {}, isTerminal = false, giveBack = () => undefined }: RunOptions = {},
+): Run {
   let out = ''
   let err = ''
   const stops = new Set<(signal: string) => void>()
@@ -54,7 +59,7 @@ export function startRun(args: readonly string[], { environment = {}, isTerminal
       waitedMs: () => undefined,
       usedMs: () => 0,
       pause: () => undefined,
-      giveBack: () => undefined,
+      giveBack,
     },
   })
   const printed = (pattern: RegExp): Promise<RegExpExecArray> =>

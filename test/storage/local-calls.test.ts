@@ -1,10 +1,10 @@
 /** Where the calls for a local disk are made: on the event loop they are done when they return, in the thread pool they are not. */
 import assert from 'node:assert/strict'
-import { existsSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { createLocalCalls } from '../../src/storage/filesystem/calls.ts'
 
 let folder = ''
@@ -13,72 +13,140 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
+let names = 0
+const fresh = (): string => join(folder, String(++names))
+
 /** Requests to the thread pool, with those that ended and were not yet collected. */
 const requests = (): number => process.getActiveResourcesInfo().filter((name) => name === 'FSReqCallback').length
 
-/** Makes a call, and says whether it went to the thread pool. */
-function make<T>(call: () => Promise<T>): { readonly done: Promise<T>; readonly isPooled: boolean } {
-  const before = requests()
+/** Makes a call, waits for it, and says whether it went to the thread pool. */
+async function isPooled(call: () => Promise<unknown>): Promise<boolean> {
+  const earlier = requests()
   const done = call()
-  return { done, isPooled: requests() > before }
+  const pooled = requests() > earlier
+  await done
+  return pooled
 }
 
-void test('what changes the tree is done on the event loop, until one is held up, and again a second later', async () => {
-  let nowMs = 0
-  let takesMs = 0
-  const calls = createLocalCalls(() => (nowMs += takesMs))
-  const at = (name: string): string => join(folder, name)
+/** Calls by a clock on which each one that is timed takes `takesMs`. */
+function createTimed() {
+  const clock = { nowMs: 0, takesMs: 0 }
+  let reads = 0
+  // The first look at the clock and the second are around a call.
+  const calls = createLocalCalls(() => (clock.nowMs += reads++ % 2 === 1 ? clock.takesMs : 0))
+  return {
+    clock,
+    calls,
+    take: async (takesMs: number, call = () => calls.mkdir(fresh())) => {
+      reads = 0
+      clock.takesMs = takesMs
+      const pooled = await isPooled(call)
+      clock.takesMs = 0
+      return pooled ? 'pool' : 'loop'
+    },
+  }
+}
 
-  const first = make(() => calls.mkdir(at('a')))
-  assert.ok(!first.isPooled && existsSync(at('a')))
-  await first.done
+describe('a change on a local disk', () => {
+  it('is made on the event loop, whichever it is', async () => {
+    const { calls, take } = createTimed()
+    const [directory, file, link, moved] = [fresh(), fresh(), fresh(), fresh()]
+    let opened = 0
+    assert.equal(await take(0, () => calls.mkdir(directory)), 'loop')
+    assert.equal(await take(0, async () => void (opened = await calls.create(file))), 'loop')
+    assert.equal(await take(0, () => calls.write(opened, [Buffer.from('a')], 0).then(() => undefined)), 'loop')
+    await calls.close(opened)
+    assert.equal(await take(0, () => calls.link(file, link)), 'loop')
+    assert.equal(await take(0, () => calls.rename(file, moved)), 'loop')
+    assert.equal(await take(0, () => calls.unlink(moved)), 'loop')
+    assert.equal(await take(0, () => calls.rmdir(directory)), 'loop')
+    assert.deepEqual([directory, file, link, moved].map(existsSync), [false, false, true, false])
+  })
 
-  takesMs = 21
-  await calls.mkdir(at('b'))
-  takesMs = 0
-  const later = make(() => calls.mkdir(at('c')))
-  assert.ok(later.isPooled, 'one was held up: the next is for the thread pool')
-  await later.done
-  assert.ok(existsSync(at('c')))
+  it('is for the thread pool after one that took long, whichever it is', async () => {
+    const { calls, take } = createTimed()
+    const [file, link, moved] = [fresh(), fresh(), fresh()]
+    let opened = 0
+    assert.equal(await take(20), 'loop')
+    assert.equal(await take(0), 'pool')
+    assert.equal(await take(0, async () => void (opened = await calls.create(file))), 'pool')
+    assert.equal(await take(0, () => calls.write(opened, [Buffer.from('a')], 0).then(() => undefined)), 'pool')
+    await calls.close(opened)
+    assert.equal(await take(0, () => calls.link(file, link)), 'pool')
+    assert.equal(await take(0, () => calls.rename(file, moved)), 'pool')
+    assert.equal(await take(0, () => calls.unlink(moved)), 'pool')
+    assert.equal(await take(0, () => assert.rejects(calls.rmdir(moved), { code: 'ENOENT' })), 'pool')
+    assert.deepEqual([file, link, moved].map(existsSync), [false, true, false])
+  })
 
-  nowMs += 1000
-  const again = make(() => calls.rename(at('c'), at('d')))
-  assert.ok(!again.isPooled && existsSync(at('d')))
-  await again.done
+  it('that took long counts when it failed, too, and one of 19 ms alone does not', async () => {
+    const { calls, take } = createTimed()
+    assert.equal(await take(19), 'loop')
+    assert.equal(await take(0), 'loop')
+    assert.equal(await take(20, () => assert.rejects(calls.rmdir(fresh()), { code: 'ENOENT' })), 'loop')
+    assert.equal(await take(0), 'pool')
+  })
+
+  it('is for the thread pool after several that took some time', async () => {
+    const { take } = createTimed()
+    let loops = 0
+    while ((await take(3)) === 'loop') loops++
+    assert.ok(loops > 5 && loops < 12, `${loops} of 3 ms`)
+    const quick = createTimed()
+    for (let i = 0; i < 100; i++) assert.equal(await quick.take(1), 'loop')
+  })
+
+  it('is for the event loop again after a second, when one in the thread pool was quick', async () => {
+    const { clock, take } = createTimed()
+    await take(20)
+    clock.nowMs += 999
+    assert.equal(await take(0), 'pool')
+    assert.equal(await take(0), 'pool')
+    clock.nowMs += 1
+    assert.equal(await take(21), 'pool', 'it is the next that is made elsewhere')
+    clock.nowMs += 999
+    assert.equal(await take(20 - 19), 'pool', 'that one took long: a second more')
+    assert.equal(await take(0), 'loop')
+  })
 })
 
-void test('a change that fails on the event loop rejects, and its time counts', async () => {
-  let nowMs = 0
-  let takesMs = 21
-  const calls = createLocalCalls(() => (nowMs += takesMs))
-  await assert.rejects(calls.rmdir(join(folder, 'none')), { code: 'ENOENT' })
-  takesMs = 0
-  const next = make(() => calls.rmdir(join(folder, 'none')))
-  assert.ok(next.isPooled)
-  await assert.rejects(next.done, { code: 'ENOENT' })
-})
+describe('on a local disk', () => {
+  it('a large write and the removal of a large file are for the thread pool', async () => {
+    const calls = createLocalCalls(() => 0)
+    const path = fresh()
+    const file = await calls.create(path)
+    const write = (...sizes: number[]) =>
+      isPooled(async () => {
+        const chunks = sizes.map((size) => Buffer.alloc(size))
+        assert.equal(
+          await calls.write(file, chunks, 0),
+          chunks.reduce((sum, { length }) => sum + length, 0),
+        )
+      })
+    assert.equal(await write(8192, 8192), false)
+    assert.equal(await write(8192, 8193), true)
+    await calls.close(file)
+    assert.equal(await isPooled(() => calls.unlink(path)), true)
+    assert.ok(!existsSync(path))
 
-void test('a large write and the removal of a large file are for the thread pool', async () => {
-  const calls = createLocalCalls(() => 0)
-  const path = join(folder, 'file')
-  const file = await calls.create(path)
-  const little = make(() => calls.write(file, [Buffer.alloc(8192), Buffer.alloc(8192)], 0))
-  assert.ok(!little.isPooled)
-  assert.equal(await little.done, 16_384)
-  const much = make(() => calls.write(file, [Buffer.alloc(8192), Buffer.alloc(8193)], 0))
-  assert.ok(much.isPooled)
-  assert.equal(await much.done, 16_385)
-  await calls.close(file)
+    writeFileSync(path, '')
+    truncateSync(path, 16_384)
+    assert.equal(await isPooled(() => calls.unlink(path)), false)
+    assert.ok(!existsSync(path))
+    await assert.rejects(calls.unlink(path), { code: 'ENOENT' })
+  })
 
-  const large = make(() => calls.unlink(path))
-  assert.ok(large.isPooled)
-  await large.done
-  assert.ok(!existsSync(path))
-
-  writeFileSync(path, '')
-  truncateSync(path, 16_384)
-  const small = make(() => calls.unlink(path))
-  assert.ok(!small.isPooled && !existsSync(path))
-  await small.done
-  await assert.rejects(calls.unlink(path), { code: 'ENOENT' })
+  it('a link is removed itself, wherever it leads', async () => {
+    const calls = createLocalCalls()
+    const large = fresh()
+    writeFileSync(large, Buffer.alloc(20_000))
+    for (const target of [large, folder, fresh()]) {
+      const link = fresh()
+      symlinkSync(target, link)
+      assert.equal(await isPooled(() => calls.unlink(link)), false)
+      assert.throws(() => lstatSync(link), { code: 'ENOENT' })
+    }
+    assert.equal(lstatSync(large).size, 20_000)
+    await assert.rejects(calls.unlink(folder), { code: 'EISDIR' })
+  })
 })

@@ -44,11 +44,16 @@ const listNowBytes = 16 * 1024
 /** A file of this size is written, and removed, on the event loop. */
 const changeNowBytes = 16 * 1024
 
-/** A change that took so long, in ms, was held up: by a journal that is being written, by a disk with too much to write. Of 220,000 without other load none took more than 11. */
-const heldUpMs = 20
+/**
+ * The mean of some sixteen changes on the event loop, in ms, from which on they are too slow for it: one of 20 was held up by a journal that is being
+ * written, ten of 3 by a disk that is busy or far away. Of 220,000 without other load none took more than 11, and the median 0.02.
+ */
+const maxMeanMs = 1.25
+const meanOf = 16
 
-/** So long after it, in ms, changes are for the thread pool: on a busy disk the requests of a process are held up once a second, and on a quiet one never. */
+/** They are for the thread pool for at least so long then, in ms, and until one there took no longer than `promptMs`: a disk that hangs holds up one change. */
 const calmAfterMs = 1000
+const promptMs = 20
 
 const openAsync = promisify(fs.open)
 const readAsync = promisify(fs.read)
@@ -113,20 +118,19 @@ function createLookingCalls(pooled: Calls): Calls {
 export function createLocalCalls(elapsedMs: () => number = () => performance.now()): Calls {
   const pooled = createNetworkCalls()
   const whenCalm = createCalm(elapsedMs)
-  const writeNow: Calls['write'] = whenCalm(
-    (file, chunks, position) => fs.writevSync(file, chunks, position),
-    pooled.write,
-  )
-  const unlinkNow = whenCalm(fs.unlinkSync, pooled.unlink)
+  const writeFew = whenCalm<Parameters<Calls['write']>, number>(fs.writevSync, pooled.write)
   return {
     ...createLookingCalls(pooled),
     create: whenCalm((path) => fs.openSync(path, 'wx'), pooled.create),
     write: (file, chunks, position) =>
-      bytesOf(chunks) > changeNowBytes ? pooled.write(file, chunks, position) : writeNow(file, chunks, position),
+      bytesOf(chunks) > changeNowBytes ? pooled.write(file, chunks, position) : writeFew(file, chunks, position),
     rename: whenCalm(fs.renameSync, pooled.rename),
     link: whenCalm(fs.linkSync, pooled.link),
     // The blocks of a large file are given back one by one.
-    unlink: async (path) => (fs.lstatSync(path).size > changeNowBytes ? pooled.unlink(path) : unlinkNow(path)),
+    unlink: whenCalm(
+      (path) => (fs.lstatSync(path).size > changeNowBytes ? pooled.unlink(path) : fs.unlinkSync(path)),
+      pooled.unlink,
+    ),
     mkdir: whenCalm((path) => fs.mkdirSync(path), pooled.mkdir),
     rmdir: whenCalm((path) => fs.rmdirSync(path), pooled.rmdir),
   }
@@ -136,23 +140,49 @@ function bytesOf(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, { length }) => sum + length, 0)
 }
 
-/** Does a change on the event loop; or in the thread pool, when one on the event loop was held up a moment ago. */
+/** Does changes on the event loop, as long as they are done in no time there; else in the thread pool. */
 function createCalm(elapsedMs: () => number) {
-  let calmFromMs = -Infinity
+  let isCalm = true
+  let meanMs = 0
+  let calmFromMs = 0
+
+  function addTime(takenMs: number): void {
+    meanMs += (takenMs - meanMs) / meanOf
+    if (meanMs < maxMeanMs) return
+    isCalm = false
+    meanMs = 0
+    calmFromMs = elapsedMs() + calmAfterMs
+  }
+
+  function addPooledTime(takenMs: number): void {
+    if (takenMs > promptMs) calmFromMs = elapsedMs() + calmAfterMs
+    else if (elapsedMs() >= calmFromMs) isCalm = true
+  }
+
+  function makeNow<Result>(call: () => Result): Result {
+    const startMs = elapsedMs()
+    try {
+      return call()
+    } finally {
+      addTime(elapsedMs() - startMs)
+    }
+  }
+
+  async function makePooled<Result>(call: () => Promise<Result>): Promise<Result> {
+    const startMs = elapsedMs()
+    try {
+      return await call()
+    } finally {
+      addPooledTime(elapsedMs() - startMs)
+    }
+  }
+
   return <Given extends readonly unknown[], Result>(
-    now: (...given: Given) => Result,
+    now: (...given: Given) => Result | Promise<Result>,
     pooled: (...given: Given) => Promise<Result>,
   ) =>
-    async (...given: Given): Promise<Result> => {
-      const startMs = elapsedMs()
-      if (startMs < calmFromMs) return pooled(...given)
-      try {
-        return now(...given)
-      } finally {
-        const endMs = elapsedMs()
-        if (endMs - startMs > heldUpMs) calmFromMs = endMs + calmAfterMs
-      }
-    }
+    async (...given: Given): Promise<Result> =>
+      isCalm ? makeNow(() => now(...given)) : makePooled(() => pooled(...given))
 }
 
 /**

@@ -52,6 +52,9 @@ const maxAhead = 10_000
 /** Bytes of a kept name beside its characters, about. */
 const nameOverheadBytes = 32
 
+/** A directory with fewer children is read in no time: what is kept of such counts so many times, so that it takes a part of the room at most. */
+const smallListing = { below: 1000, counts: 4 } as const
+
 /** Bytes of a kept listing beside its texts, about: there are many of directories with one file, or none. */
 const keptOverheadBytes = 400
 
@@ -64,7 +67,7 @@ const backgroundMemory = { maxRemembered: 10_000, keptFrom: 100 }
 
 export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
   const memory = options.isBackground === true ? backgroundMemory : foregroundMemory
-  const { root, mount, maxRemembered = memory.maxRemembered, maxListingBytes = 16 * mebibyte } = options
+  const { root, mount, maxRemembered = memory.maxRemembered, maxListingBytes = 64 * mebibyte } = options
   const calls = options.calls ?? createCalls(options)
   return {
     calls,
@@ -101,5 +104,6 @@ function createCalls({ mount, isBackground = false, elapsed }: FilesystemOptions
 
 function bytesOf({ stamp, children }: Kept, directory: string): number {
   const own = keptOverheadBytes + stamp.length + directory.length
-  return children.reduce((sum, child) => sum + child.length + nameOverheadBytes, own)
+  const bytes = children.reduce((sum, child) => sum + child.length + nameOverheadBytes, own)
+  return children.length < smallListing.below ? bytes * smallListing.counts : bytes
 }

@@ -23,7 +23,7 @@ import { createWriter } from './writer.ts'
 
 /**
  * What kind of mount the folder is on. `local`: a disk of this machine. `network`: other machines may write it, every call takes a round
- * trip and the time stamps are the server's: everything is durable, nothing is read on the event loop and no listing is kept.
+ * trip and the time stamps are the server's: everything is durable, nothing is read or changed on the event loop and no listing is kept.
  */
 export type Mount = 'local' | 'network'
 
@@ -46,9 +46,9 @@ export interface FilesystemOptions {
   readonly bufferBytes?: number
   /** Kept back so that deleting works on a full disk; 0 for none. Default 16 MiB. */
   readonly ballastBytes?: number
-  /** Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 100,000 small directories; used as directories are listed. */
+  /** Memory of kept directory listings. Default 64 MiB, some 800,000 tags or 25,000 small directories; used as directories are listed. */
   readonly maxListingBytes?: number
-  /** For how many records the name of the newest file is remembered. Default 100,000, some 20 MB; in the background 10,000. */
+  /** For how many records the name of the newest file is remembered. Default 20,000, some 4 MB; in the background 10,000. */
   readonly maxRemembered?: number
   /** A temporary file or a candidate that has not changed for so long is a leftover of a killed process. Default 1 h. */
   readonly temporaryAgeMs?: number
