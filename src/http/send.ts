@@ -14,17 +14,18 @@ export class AnswerAbortedError extends Error {
   }
 }
 
-/** What the buffers of any socket take at once, in bytes: a smaller answer never waits for its client. */
+/** What the buffers of any socket take at once, in bytes: a smaller answer waits for its client only behind others that he has not read. */
 const smallAnswerBytes = 64 * 1024
 
 /**
- * Ends a client that stops reading a small answer, which Koa sends when the middleware is through. The timer of a socket starts again with every
+ * Ends a client that stops reading an answer from memory, which Koa sends when the middleware is through. The timer of a socket starts again with every
  * write that gets somewhere; Node replaces it when the answer is finished.
  */
 export function limitPauses(ctx: HttpContext, limits: PaceLimits): void {
   const { req, res, body } = ctx
-  if (!Buffer.isBuffer(body) || body.length <= smallAnswerBytes) return
+  if (!Buffer.isBuffer(body)) return
   res.setTimeout(limits.bodyIdleTimeoutMs, () => res.destroy())
+  if (body.length <= smallAnswerBytes) return
   res.once(
     'close',
     watchReader(req.socket, limits, () => res.destroy()),

@@ -1,10 +1,9 @@
 /** Blobs of a repository: HEAD, GET, mount, DELETE. It finds bytes through links and never looks at what a blob contains. */
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
+import { withTarget } from '../storage/target.ts'
 import type { Context } from './context.ts'
 import { noteAndDo } from './garbage.ts'
 import { maxKeptBlobBytes, readRecord } from './kept.ts'
@@ -71,7 +70,9 @@ function openBuffer(bytes: Buffer, { start, end }: ByteRange): OpenBytes {
   const part = bytes.subarray(start, end)
   return {
     size: part.length,
-    copyTo: (target, { signal } = {}) => pipeline(Readable.from([part]), target, { end: false, signal }),
+    async copyTo(target, options = {}) {
+      if (part.length > 0) await withTarget(target, options, (write) => write(part))
+    },
     close: async () => undefined,
   }
 }

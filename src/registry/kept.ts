@@ -32,7 +32,7 @@ const recordBytes = 1024
 /** Of each kind: thousands of small ones, which is what many clients pull at the same time. */
 const maxKeptBytes = 8 * mebibyte
 
-/** A blob of so many bytes is kept: most configs of images are smaller, and a socket takes it at once. */
+/** A blob of at most so many bytes is kept: most configs of images are smaller, and a socket takes it at once. */
 export const maxKeptBlobBytes = 16 * 1024
 
 /** By size and not by `max`, which would allocate all of it at once. */

@@ -27,7 +27,7 @@ export interface BlobInfo {
 
 /** A blob whose chosen ranges are open. Each part is copied once, in order, or `close` is called; `close` is idempotent. */
 export interface OpenBlob extends BlobInfo {
-  /** All of it, where it is small; the ranges are open as well. */
+  /** All of it, where it is small. Nothing is held open then: parts need not be copied, nor the blob closed. */
   readonly bytes?: Buffer | undefined
   readonly parts: readonly OpenBytes[]
   close(): Promise<void>

@@ -134,6 +134,20 @@ for (const configuration of configurations) {
       })
     })
 
+    test('a client that asks for many small answers and reads none is cut', async () => {
+      await withRegistry(0, async (registry) => {
+        const digest = await pushBlob(registry, 'slow', randomBytes(16_000))
+        const socket = connect(registry.port, '127.0.0.1').on('error', () => undefined)
+        socket.pause()
+        socket.write(`GET /v2/slow/blobs/${digest} HTTP/1.1\r\nHost: h\r\n\r\n`.repeat(2000))
+        // Who does not read hears of the end only when he writes.
+        for (const end = performance.now() + 3000; !socket.closed && performance.now() < end; await sleep(25)) {
+          socket.write('\r\n')
+        }
+        assert.ok(socket.closed)
+      })
+    })
+
     test('a reader that is as fast as it must be is served', async () => {
       await withRegistry(1024, async (registry) => {
         assert.equal(await readSlowly(registry, 128 * 1024), undefined)

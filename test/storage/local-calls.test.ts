@@ -103,10 +103,27 @@ describe('a change on a local disk', () => {
     assert.equal(await take(0), 'pool')
     assert.equal(await take(0), 'pool')
     clock.nowMs += 1
-    assert.equal(await take(21), 'pool', 'it is the next that is made elsewhere')
-    clock.nowMs += 999
-    assert.equal(await take(20 - 19), 'pool', 'that one took long: a second more')
+    assert.equal(await take(21), 'pool', 'the second is over, and the disk still slow')
+    assert.equal(await take(20), 'pool', 'it is the next that is made elsewhere')
     assert.equal(await take(0), 'loop')
+  })
+
+  it('is counted in the thread pool when it failed, too', async () => {
+    const { calls, clock, take } = createTimed()
+    await take(20)
+    clock.nowMs += 1000
+    const fail = (): Promise<void> => assert.rejects(calls.rmdir(fresh()), { code: 'ENOENT' })
+    assert.equal(await take(21, fail), 'pool')
+    assert.equal(await take(0, fail), 'pool')
+    assert.equal(await take(0), 'loop')
+  })
+
+  it('that took very long is forgotten once the event loop is left', async () => {
+    const { clock, take } = createTimed()
+    await take(60_000)
+    clock.nowMs += 1000
+    assert.equal(await take(0), 'pool')
+    for (let i = 0; i < 20; i++) assert.equal(await take(0), 'loop')
   })
 })
 

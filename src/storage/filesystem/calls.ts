@@ -46,7 +46,7 @@ const changeNowBytes = 16 * 1024
 
 /**
  * The mean of some sixteen changes on the event loop, in ms, from which on they are too slow for it: one of 20 was held up by a journal that is being
- * written, ten of 3 by a disk that is busy or far away. Of 220,000 without other load none took more than 11, and the median 0.02.
+ * written, nine of 3 by a disk that is busy or far away. Of 220,000 without other load none took more than 11, and the median 0.02.
  */
 const maxMeanMs = 1.25
 const meanOf = 16
@@ -155,8 +155,7 @@ function createCalm(elapsedMs: () => number) {
   }
 
   function addPooledTime(takenMs: number): void {
-    if (takenMs > promptMs) calmFromMs = elapsedMs() + calmAfterMs
-    else if (elapsedMs() >= calmFromMs) isCalm = true
+    if (takenMs <= promptMs && elapsedMs() >= calmFromMs) isCalm = true
   }
 
   function makeNow<Result>(call: () => Result): Result {
