@@ -16,6 +16,9 @@ const times = {
   BERTH_SWEEP_PUSH_IDLE: '5s',
 }
 
+/** What a machine that is busy with other things does to a sweeper; it is no fault, and not what is measured. */
+const starved = '"message":"the sweeper hardly gets a processor'
+
 export interface Server {
   readonly pid: number
   readonly url: string
@@ -42,7 +45,7 @@ export async function startServer(folder: string): Promise<Server> {
   const complaints: string[] = []
   const listening = Promise.withResolvers<string>()
   createInterface(child.stdout).on('line', (line) => {
-    if (line.includes('"message":"request"')) return
+    if (line.includes('"message":"request"') || line.includes(starved)) return
     const [, port] = /"message":"Berth listens".*?"port":(\d+)/.exec(line) ?? []
     if (port !== undefined) listening.resolve(`http://127.0.0.1:${port}`)
     else if (/"level":"(warn|error)"/.test(line)) complaints.push(line)
