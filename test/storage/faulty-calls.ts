@@ -52,7 +52,19 @@ export function createTracedCalls(root: string): { readonly calls: Calls; readon
   const calls = wrapCalls(createLocalCalls(), async (name, [first, second], run) => {
     const result = await run()
     if (name === 'create' || name === 'openRead') open.set(result, short(first))
-    if (['stat', 'statFile', 'readValue', 'readNames', 'readEntries', 'read', 'openRead', 'freeBytes'].includes(name)) {
+    if (
+      [
+        'stat',
+        'isThere',
+        'statFile',
+        'readValue',
+        'readNames',
+        'readEntries',
+        'read',
+        'openRead',
+        'freeBytes',
+      ].includes(name)
+    ) {
       return result
     }
     if (name !== 'close')
@@ -70,6 +82,7 @@ export function wrapCalls(calls: Calls, around: Around): Calls {
     openRead: (...args) => around('openRead', args, () => calls.openRead(...args)),
     close: (...args) => around('close', args, () => calls.close(...args)),
     stat: (...args) => around('stat', args, () => calls.stat(...args)),
+    isThere: (...args) => around('isThere', args, () => calls.isThere(...args)),
     statFile: (...args) => around('statFile', args, () => calls.statFile(...args)),
     readValue: (...args) => around('readValue', args, () => calls.readValue(...args)),
     readNames: (...args) => around('readNames', args, () => calls.readNames(...args)),

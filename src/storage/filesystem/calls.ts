@@ -1,12 +1,15 @@
 /** Every system call of the folder driver, behind one seam: tests record, delay and fail them. It knows no key. */
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
+import { isMissing } from './errors.ts'
 
 /** What the driver asks the operating system. All reject with Node's system errors. */
 export interface Calls {
   readonly openRead: (path: string) => Promise<number>
   readonly close: (file: number) => Promise<void>
   readonly stat: (path: string) => Promise<fs.Stats>
+  /** Whether anything is at a path. */
+  readonly isThere: (path: string) => Promise<boolean>
   readonly statFile: (file: number) => Promise<fs.Stats>
   /** Fills a buffer from the start of a file that is a small value; returns the bytes read. */
   readonly readValue: (file: number, into: Buffer) => Promise<number>
@@ -68,6 +71,15 @@ export function createNetworkCalls(): Calls {
     openRead: (path) => openAsync(path, 'r'),
     close: promisify(fs.close),
     stat: fs.promises.stat,
+    isThere: async (path) => {
+      try {
+        await fs.promises.stat(path)
+        return true
+      } catch (error) {
+        if (isMissing(error)) return false
+        throw error
+      }
+    },
     statFile: promisify(fs.fstat),
     readValue: async (file, into) => (await readAsync(file, into, 0, into.length, 0)).bytesRead,
     readNames: (path) => fs.promises.readdir(path),
@@ -96,6 +108,8 @@ function createLookingCalls(pooled: Calls): Calls {
     openRead: async (path) => fs.openSync(path, 'r'),
     close: async (file) => fs.closeSync(file),
     stat: async (path) => fs.statSync(path),
+    // Without an error, which takes ten times as long.
+    isThere: async (path) => fs.statSync(path, { throwIfNoEntry: false }) !== undefined,
     statFile: async (file) => fs.fstatSync(file),
     readValue: async (file, into) =>
       into.length > readNowBytes ? pooled.readValue(file, into) : fs.readSync(file, into, 0, into.length, 0),

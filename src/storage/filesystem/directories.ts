@@ -1,7 +1,6 @@
 /** Making, removing and syncing the directories of a key, against other processes that do the same at the same moment. */
 import { dirname } from 'node:path'
 import { StorageError } from '../driver.ts'
-import type { Calls } from './calls.ts'
 import type { Disk } from './disk.ts'
 import { codeOf, isMissing } from './errors.ts'
 import type { Place } from './paths.ts'
@@ -29,6 +28,7 @@ export async function bring(
 }
 
 async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, target: string, place: Place) {
+  await makeMissing(disk, place.directory, place)
   for (let tries = 0; tries < maxTries; tries++) {
     try {
       await disk.calls[how](source, target)
@@ -38,7 +38,7 @@ async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, t
       if (codeOf(error) !== 'ENOENT') throw error
     }
     // Either the source is gone, or a directory: whoever removes a last file removes the directories, too.
-    if (!(await exists(disk.calls, source))) {
+    if (!(await disk.calls.isThere(source))) {
       await removeEmpty(disk, place)
       return 'gone'
     }
@@ -50,6 +50,7 @@ async function bringOrFail(disk: Disk, how: 'rename' | 'link', source: string, t
 /** Creates a file at its place and opens it, making the directories; `undefined` when something is there. A failure leaves no directory behind. */
 export async function createAt(disk: Disk, place: Place): Promise<number | undefined> {
   try {
+    await makeMissing(disk, place.directory, place)
     for (let tries = 0; tries < maxTries; tries++) {
       try {
         return await disk.calls.create(place.path)
@@ -69,6 +70,16 @@ export async function createAt(disk: Disk, place: Place): Promise<number | undef
 /** A directory is there and is not: a link that leads nowhere, say. */
 function cannotMake({ directory }: Place): StorageError {
   return new StorageError('unavailable', `nothing can be made in ${directory}`)
+}
+
+/**
+ * Makes the directories of a place that are missing, from the top down, where looking costs next to nothing: what fails for want of them costs an error
+ * each time. Others may remove them again: who puts something there makes them again.
+ */
+async function makeMissing(disk: Disk, directory: string, place: Place): Promise<void> {
+  if (!disk.looksFirst || directory === place.top || (await disk.calls.isThere(directory))) return
+  await makeMissing(disk, dirname(directory), place)
+  await make(disk, directory, place)
 }
 
 /** Nothing at or above the top is made here: on a disk that is not mounted that would begin a second store. */
@@ -123,18 +134,7 @@ export async function syncRemoval({ syncDirectory }: Disk, { fixed }: Place, low
 
 /** Rejects when the folder itself has vanished (a disk that is not mounted), so that this never looks like an empty store. */
 export async function requireFolder({ calls }: Disk, top: string): Promise<void> {
-  if (!(await exists(calls, top))) throw new StorageError('unavailable', `the folder ${top} is not there`)
-}
-
-/** Whether anything is at a path. */
-export async function exists(calls: Calls, path: string): Promise<boolean> {
-  try {
-    await calls.stat(path)
-    return true
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
+  if (!(await calls.isThere(top))) throw new StorageError('unavailable', `the folder ${top} is not there`)
 }
 
 /** What is said when a temporary file vanished under its writer: tidied away because nothing was written to it for an hour. */

@@ -30,6 +30,8 @@ export interface Disk {
   readonly ahead: LRUCache<string, Promise<'synced' | 'gone'>>
   /** Whether a name that is durable makes those of the directories above it durable, too (name-order.ts). */
   readonly keepsNameOrder: boolean
+  /** Whether looking costs so little that one looks before one tries. */
+  readonly looksFirst: boolean
   /** Directory listings by directory (children.ts); none on a network mount. */
   readonly kept: LRUCache<string, Kept> | undefined
   /** Listings of fewer children are not kept. */
@@ -88,6 +90,7 @@ export function createDisk(options: FilesystemOptions, rules: KeyRules): Disk {
     ahead: new LRUCache({ maxSize: maxAhead, sizeCalculation: () => 1 }),
     // Asked when the folder is there.
     keepsNameOrder: false,
+    looksFirst: mount !== 'network',
     keptFrom: memory.keptFrom,
     // The stamps of a network mount are by another machine's clock: how old they are cannot be told.
     kept:

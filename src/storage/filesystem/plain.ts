@@ -54,7 +54,7 @@ export async function createPlain(
 
 /** Whether there is a value; then its name is durable, if asked. */
 export async function isPlainThere(disk: Disk, place: Place, survives: Survives): Promise<boolean> {
-  if ((await inodeOf(disk, place.path)) === undefined) return false
+  if (!(await disk.calls.isThere(place.path))) return false
   await settle(disk, place, survives)
   return true
 }

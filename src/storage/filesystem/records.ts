@@ -39,7 +39,8 @@ export function fileName(number: number, id: string): string {
 }
 
 /** What is in the directory of a record; `undefined` when there is none. */
-export async function look({ calls }: Disk, { directory }: Place): Promise<Look | undefined> {
+export async function look({ calls, looksFirst }: Disk, { directory }: Place): Promise<Look | undefined> {
+  if (looksFirst && !(await calls.isThere(directory))) return undefined
   try {
     const names = await calls.readNames(directory)
     return {
