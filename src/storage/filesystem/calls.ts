@@ -108,7 +108,7 @@ function createLookingCalls(pooled: Calls): Calls {
     openRead: async (path) => fs.openSync(path, 'r'),
     close: async (file) => fs.closeSync(file),
     stat: async (path) => fs.statSync(path),
-    // Without an error, which takes ten times as long.
+    // Without an error: making one with its stack takes longer than the look.
     isThere: async (path) => fs.statSync(path, { throwIfNoEntry: false }) !== undefined,
     statFile: async (file) => fs.fstatSync(file),
     readValue: async (file, into) =>
