@@ -3,11 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import Koa from 'koa'
 import { type AdmissionLimits, type BodyMetrics, createAdmission } from './http/admission.ts'
-import { createClientAddress, type ProxyNetwork } from './http/client-address.ts'
+import { createClientAddress } from './http/client-address.ts'
 import type { Extra, HttpLimits, Services, State } from './http/context.ts'
 import { answerErrors, type ErrorLog } from './http/errors.ts'
 import { type InFlight, observe, type Observers } from './http/observe.ts'
+import type { Network } from './http/networks.ts'
 import { limitRate, type RateLimits } from './http/rate-limit.ts'
+import { createRedirectCheck } from './http/redirect.ts'
 import { createRouter, prepare } from './http/router.ts'
 import { guardWire } from './http/wire.ts'
 
@@ -22,13 +24,16 @@ export interface ServerLimits {
   /** Connections, idle or busy. */
   readonly maxConnections: number
   /** Proxies whose word on who the client is counts. */
-  readonly trustedProxies: readonly ProxyNetwork[]
+  readonly trustedProxies: readonly Network[]
 }
 
-export interface AppDependencies extends Omit<Services, 'limits' | 'admission'>, Omit<Observers, 'clientAddress'> {
+export interface AppDependencies
+  extends Omit<Services, 'limits' | 'admission' | 'mayRedirect'>, Omit<Observers, 'clientAddress'> {
   readonly log: ErrorLog
   readonly metrics: Observers['metrics'] & BodyMetrics
   readonly limits: HttpLimits & ServerLimits & AdmissionLimits & RateLimits
+  /** Which clients are sent to the store for blobs, where it signs URLs; none named: all. */
+  readonly redirectNetworks?: readonly Network[] | undefined
 }
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
@@ -54,7 +59,9 @@ function createListener(dependencies: AppDependencies, inFlight: InFlight, runni
   app.use(answerErrors(log, limits))
   if (limits.requestsPerSecond > 0) app.use(limitRate(limits, dependencies.monotonicMs))
   app.use(prepare())
-  app.use(createRouter({ ...dependencies, admission: createAdmission(limits, dependencies.metrics) }))
+  const admission = createAdmission(limits, dependencies.metrics)
+  const mayRedirect = createRedirectCheck(dependencies.redirectNetworks ?? [])
+  app.use(createRouter({ ...dependencies, admission, mayRedirect }))
   // Koa reports here what breaks after an answer began, which the access log has already; without a listener it writes to the console.
   app.on('error', () => undefined)
   const handle = app.callback()

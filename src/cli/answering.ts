@@ -52,6 +52,7 @@ export function answerHere({ config, store, logs, metrics }: AnsweringHere): Ans
     authoriser: allowAll(),
     limits: { ...config.http, ...config.limits },
     accelPrefix: config.http.accelPrefix || undefined,
+    redirectNetworks: config.storage.s3.redirectNetworks,
     log: logs.log,
     accessLog: logs.accessLog,
     metrics,

@@ -46,6 +46,13 @@ export const commands: readonly Command[] = [
     run: async (...given) => (await import('./scrub.ts')).scrub(...given),
   },
   {
+    name: 'storage check',
+    summary:
+      'try everything that Berth needs of the store, say what holds, and remove it again; servers go on meanwhile',
+    options: configOption,
+    run: async (...given) => (await import('./storage-check.ts')).checkStorage(...given),
+  },
+  {
     name: 'sweeper',
     summary: 'sweep for a server that started this',
     isInternal: true,

@@ -1,14 +1,14 @@
 /** Opens the configured store and makes sure that it is Berth's and keeps its promises; what can go wrong is one sentence. */
 import { randomUUID } from 'node:crypto'
-import { resolve } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { openFormat } from '../registry/format.ts'
 import { formatKey, keySpace, scratchPrefix } from '../registry/layout.ts'
 import { checkDriver } from '../storage/check.ts'
 import { type Cancel, type Driver, StorageError } from '../storage/driver.ts'
-import { openDriver, type StoreOptions } from '../storage/open.ts'
+import { openDriver, type StoreContext } from '../storage/open.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { CommandError } from './command.ts'
+import { describePlace, readStoreOptions } from './store-options.ts'
 
 /** A store that is ready for a registry. */
 export interface Store {
@@ -21,7 +21,11 @@ export interface Store {
 
 /** Opens the store; `isBackground` when nobody waits for what this process does. Throws CommandError when it cannot be used. */
 export function openStore(config: Config, log: Logger, { isBackground = false } = {}): Promise<Store> {
-  return open(toStoreOptions(config.storage, isBackground), async (driver, place) => {
+  // Of processes in the background there are several, and an operator wants to hear it once.
+  const warn = isBackground
+    ? undefined
+    : (reason: string) => log.warn('the store is not set up as it should be', { reason })
+  return open(config.storage, { isBackground, warn }, async (driver, place) => {
     await openFormat(driver, place)
     await checkPromises(driver, log)
   })
@@ -29,13 +33,18 @@ export function openStore(config: Config, log: Logger, { isBackground = false } 
 
 /** Opens a store that `openStore` of another process has opened and checked. Throws CommandError when it cannot be used. */
 export function openCheckedStore(config: Config): Promise<Store> {
-  return open(toStoreOptions(config.storage), (driver, place) => checkReady(driver, place, {}))
+  return open(config.storage, { isBackground: false }, (driver, place) => checkReady(driver, place, {}))
 }
 
-async function open(options: StoreOptions, check: (driver: Driver, place: string) => Promise<void>): Promise<Store> {
-  const place = options.kind === 'filesystem' ? options.root : 'memory, gone when Berth stops'
+async function open(
+  storage: Config['storage'],
+  { isBackground, warn }: { readonly isBackground: boolean; readonly warn?: StoreContext['warn'] },
+  check: (driver: Driver, place: string) => Promise<void>,
+): Promise<Store> {
+  const options = await readStoreOptions(storage, isBackground)
+  const place = describePlace(options)
   try {
-    const driver = await openDriver(options, { keySpace, now: Date.now, createId: randomUUID })
+    const driver = await openDriver(options, { keySpace, now: Date.now, createId: randomUUID, warn })
     await check(driver, place)
     return { driver, place, checkReady: (cancel) => checkReady(driver, place, cancel) }
   } catch (error) {
@@ -43,11 +52,6 @@ async function open(options: StoreOptions, check: (driver: Driver, place: string
     const message = error instanceof Error ? error.message : String(error)
     throw new CommandError('cannotStart', message, { cause: error })
   }
-}
-
-function toStoreOptions({ kind, filesystem, memory }: Config['storage'], isBackground = false): StoreOptions {
-  if (kind === 'memory') return { kind, maxBytes: memory.maxBytes }
-  return { kind, ...filesystem, root: resolve(filesystem.root), isBackground }
 }
 
 /** A store that takes no writes now is opened all the same: reads go on, and on a full disk so do deletes, which are the way out. */
@@ -60,7 +64,9 @@ async function checkPromises(driver: Driver, log: Logger): Promise<void> {
   }
 }
 
-/** Only reads: a folder whose mount is gone must not be taken for a new store. */
+/** Only reads: a folder whose mount is gone, or another bucket of that name, must not be taken for a new store. */
 async function checkReady(driver: Driver, place: string, cancel: Cancel): Promise<void> {
-  if ((await driver.read(formatKey, cancel)) === undefined) throw new Error(`${place} is empty: is it still mounted?`)
+  if ((await driver.read(formatKey, cancel)) === undefined) {
+    throw new Error(`${place} is empty: is it still the one that was opened, and mounted?`)
+  }
 }

@@ -89,7 +89,6 @@ export const http = section('The registry itself: where it listens and what it t
     reason: 'How many ranges one GET may ask: zstd:chunked clients ask for 1,024 at once and give up below 64.',
   }),
   accelPrefix: pathPrefix({
-    default: '',
     reason:
       'Where an nginx in front finds the folder: blobs go out as `X-Accel-Redirect` to it. Empty: Berth sends them.',
   }),

@@ -9,7 +9,7 @@ import { durationUnitNames, parseDuration, parseSize, sizeUnitNames } from './un
 /** What the configuration page, the samples and the error report say of an option. */
 export interface OptionInfo {
   /** The kind in one word, for the page. */
-  readonly kind: 'text' | 'address' | 'pattern' | 'number' | 'duration' | 'size' | 'choice' | 'switch' | 'list'
+  readonly kind: 'text' | 'url' | 'address' | 'pattern' | 'number' | 'duration' | 'size' | 'choice' | 'switch' | 'list'
   /** What a good value looks like; completes "expected …". */
   readonly expected: string
   /** The default, as one would write it in the file. */
@@ -68,14 +68,53 @@ function isWithin(value: number | undefined, min: number, max: number): value is
   return value !== undefined && value >= min && value <= max
 }
 
-/** Free text of at least one character. */
-export function text(words: Words<string> & { readonly secret?: 'secret' }) {
+/** Which texts are good. */
+export interface Form {
+  /** The value of a written text of at least one character; `undefined` when it is not good. */
+  readonly parse: (written: string) => string | undefined
+  /** The same in words; completes "expected …". */
+  readonly expected: string
+}
+
+const anyText: Form = {
+  parse: (written) => (written.includes('\0') ? undefined : written),
+  expected: 'a text that is not empty',
+}
+
+/** All texts that match as they are. */
+export function matching(pattern: RegExp, expected: string): Form {
+  return { parse: (written) => (pattern.test(written) ? written : undefined), expected }
+}
+
+/** Text of at least one character; of any form unless one is given. */
+export function text(words: Words<string> & { readonly form?: Form; readonly secret?: 'secret' }) {
+  const { parse, expected } = words.form ?? anyText
+  return createOption((written) => (typeof written === 'string' && written !== '' ? parse(written) : undefined), {
+    kind: 'text',
+    expected,
+    default: words.default,
+    reason: words.reason,
+    secret: words.secret === 'secret',
+  })
+}
+
+/** Text that may be left out: then it is empty, which is its default. A key of the file with nothing behind it says the same. */
+export function optionalText(words: {
+  readonly reason: string
+  readonly form: Form
+  readonly kind?: 'text' | 'url'
+  readonly secret?: 'secret'
+}) {
+  const { parse, expected } = words.form
   return createOption(
-    (written) => (typeof written === 'string' && written !== '' && !written.includes('\0') ? written : undefined),
+    (written) => {
+      if (written === null || written === '') return ''
+      return typeof written === 'string' ? parse(written) : undefined
+    },
     {
-      kind: 'text',
-      expected: 'a text that is not empty',
-      default: words.default,
+      kind: words.kind ?? 'text',
+      expected: `nothing, or ${expected}`,
+      default: '',
       reason: words.reason,
       secret: words.secret === 'secret',
     },
@@ -92,18 +131,13 @@ export function address(words: Words<string>) {
   })
 }
 
-const offloadPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/$/
-
 /** A path of the server in front, or nothing. */
-export function pathPrefix(words: Words<string>) {
-  const isPrefix = (written: unknown): written is string =>
-    typeof written === 'string' && (written === '' || (offloadPath.test(written) && !written.startsWith('/v2/')))
-  return createOption((written) => (isPrefix(written) ? written : undefined), {
-    kind: 'text',
-    expected: 'nothing, or a path that begins and ends with a slash and is not below /v2/, like /internal/',
-    ...words,
-    secret: false,
-  })
+export function pathPrefix(words: { readonly reason: string }) {
+  const form = matching(
+    /^(?!\/v2\/)(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/$/,
+    'a path that begins and ends with a slash and is not below /v2/, like /internal/',
+  )
+  return optionalText({ ...words, form })
 }
 
 const patternCharacters = /^[A-Za-z0-9._/*-]{1,300}$/

@@ -11,7 +11,8 @@ const intro = `# Configuration
 Berth needs no configuration. What you want otherwise goes into a YAML file, an environment variable, or both:
 
 - \`npm start -- --config berth.yaml\`, or the variable \`BERTH_CONFIG\`, names the file; no file is read unless you name it.
-  [config/berth.yaml](../config/berth.yaml) has every option with its default, [config/minimal.yaml](../config/minimal.yaml) is a start.
+  [config/berth.yaml](../config/berth.yaml) has every option with its default, [config/minimal.yaml](../config/minimal.yaml) is a start,
+  [config/s3.yaml](../config/s3.yaml) one with a bucket.
 - Every option has a variable. A variable wins over the file, the file over the default.
 - \`<VARIABLE>_FILE\` takes the value from the file it names, for secrets that are mounted.
 - A list is a YAML list in the file and the same list as text in a variable: \`[{ repositories: team/** }]\`.
@@ -84,7 +85,7 @@ export function renderEffective(
     const row = rows.get(option)
     const setting = row === undefined ? undefined : settingOf(row)
     if (setting === undefined) return [`${key}: ${writeValue(option.default)} # default`]
-    return [`${key}: ${option.secret ? '"not shown"' : writeSetting(option, setting.written)} # ${setting.where}`]
+    return [`${key}: ${writeSetting(option, setting.written)} # ${setting.where}`]
   })
   return `${lines.filter((line) => line !== '' && !line.trimStart().startsWith('#')).join('\n')}\n`
 }
@@ -107,8 +108,9 @@ function renderSection(
   return lines
 }
 
-/** A variable is always text; a number or a switch needs no quotes all the same. */
+/** A variable is always text; a number or a switch needs no quotes all the same. That a secret is empty is none. */
 function writeSetting(option: OptionInfo, written: unknown): string {
+  if (option.secret && written !== '' && written !== null) return '"not shown"'
   if (option.kind === 'list') return writeValue(readList(written))
   return option.kind === 'number' || option.kind === 'switch' ? String(written) : writeValue(written)
 }

@@ -6,9 +6,10 @@
 import type * as v from 'valibot'
 import { http } from './http-section.ts'
 import { limits } from './limits-section.ts'
-import { scrub } from './scrub-section.ts'
 import { address, choice, duration, number, onOff, type Option, type Section, section, size, text } from './option.ts'
 import { immutableTags, retention } from './retention-section.ts'
+import { s3 } from './s3-section.ts'
+import { scrub } from './scrub-section.ts'
 import { workers } from './workers-section.ts'
 
 const pulse = section('Health and metrics, on a listener of their own that clients of the registry need not reach.', {
@@ -65,9 +66,9 @@ const log = section('The log: one line per event on the standard output.', {
 
 const storage = section('Where everything is kept.', {
   kind: choice({
-    of: ['filesystem', 'memory'],
+    of: ['filesystem', 's3', 'memory'],
     default: 'filesystem',
-    reason: '`memory` forgets everything when the process ends: for tests and trials.',
+    reason: 'A folder, or a bucket of S3; `memory` forgets everything when the process ends: for tests and trials.',
   }),
   filesystem: section('A folder, read when `storage.kind` is `filesystem`.', {
     root: text({
@@ -94,6 +95,7 @@ const storage = section('Where everything is kept.', {
         'Memory for transfers, in each process: two buffers of 1 MiB for each while that fits, else of 256 KiB, at last of 64 KiB.',
     }),
   }),
+  s3,
   memory: section('The memory of this process, used when `storage.kind` is `memory`.', {
     maxBytes: size({ min: '1MiB', max: '1TiB', default: '1GiB', reason: 'What it may hold before it answers "full".' }),
   }),

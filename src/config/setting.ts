@@ -31,9 +31,17 @@ export type ReadText = (path: string) => string
 export function describeWritten(written: unknown, info: OptionInfo): string {
   if (written === null || written === undefined || written === '') return 'nothing'
   if (info.secret) return 'a value that is not shown'
-  if (typeof written === 'string') return JSON.stringify(written.length > 60 ? `${written.slice(0, 60)}…` : written)
+  if (typeof written === 'string') {
+    const shown = info.kind === 'url' ? hideUserInfo(written) : written
+    return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 60)}…` : shown)
+  }
   if (typeof written === 'number' || typeof written === 'boolean') return String(written)
   return Array.isArray(written) ? 'a list' : 'a section'
+}
+
+/** What stands before an `@` in a URL is a password more often than not. */
+function hideUserInfo(url: string): string {
+  return url.replace(/^(\w+:\/\/)?.*@/s, '$1…@')
 }
 
 const readFailures: Readonly<Record<string, string>> = {

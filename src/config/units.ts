@@ -17,6 +17,12 @@ function parseAmount(text: string, units: Readonly<Record<string, number>>): num
   return Number.isSafeInteger(amount) ? amount : undefined
 }
 
+/** A number of bytes as people write it, in the largest unit that leaves a whole number: 8388608 is `8MiB`. */
+export function formatSize(bytes: number): string {
+  const [unit, unitBytes] = Object.entries(sizeUnits).findLast(([, each]) => bytes % each === 0) ?? ['B', 1]
+  return `${bytes / unitBytes}${unit}`
+}
+
 /** Parses a duration like `60s` into milliseconds; `undefined` when it is none. Units: `ms`, `s`, `m`, `h`, `d`. */
 export function parseDuration(text: string): number | undefined {
   return parseAmount(text, durationUnits)

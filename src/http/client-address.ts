@@ -1,12 +1,7 @@
 /** Who sent a request: the other end of its connection, or the client that a trusted proxy names. */
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP } from 'node:net'
-
-export interface ProxyNetwork {
-  readonly address: string
-  readonly prefix: number
-  readonly family: 'ipv4' | 'ipv6'
-}
+import { isIP } from 'node:net'
+import { createNetworkCheck, type Network } from './networks.ts'
 
 /** An IPv4 address as a socket for both families has it (RFC 4291 §2.5.5.2) is the IPv4 address. */
 export function plainAddress(address: string): string {
@@ -25,13 +20,9 @@ function parseEntry(entry: string): string | undefined {
  * Makes the function that says who sent a request. Each proxy adds at the right the address it saw; so from the right, the first that is not a trusted
  * proxy itself is the client. What stands left of it anybody can have written.
  */
-export function createClientAddress(
-  proxies: readonly ProxyNetwork[],
-): (request: IncomingMessage) => string | undefined {
+export function createClientAddress(proxies: readonly Network[]): (request: IncomingMessage) => string | undefined {
   if (proxies.length === 0) return ({ socket }) => socket.remoteAddress && plainAddress(socket.remoteAddress)
-  const trusted = new BlockList()
-  for (const { address, prefix, family } of proxies) trusted.addSubnet(address, prefix, family)
-  const isTrusted = (address: string): boolean => trusted.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  const isTrusted = createNetworkCheck(proxies)
   return ({ socket, headers }) => {
     let client = socket.remoteAddress && plainAddress(socket.remoteAddress)
     const forwarded = headers['x-forwarded-for']

@@ -56,6 +56,8 @@ export interface Services {
   readonly limits: HttpLimits
   /** Where the server in front finds the store's files, with a slash at both ends; `undefined` when Berth sends them itself. */
   readonly accelPrefix?: string | undefined
+  /** Whether the client at this address may be sent to the store for the bytes of a blob, where the store signs URLs. */
+  readonly mayRedirect: (address: string | undefined) => boolean
 }
 
 /** What the router has parsed from the path; `name` where the route has a repository. */

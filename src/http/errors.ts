@@ -39,6 +39,8 @@ export function toOciError(error: unknown, requestId: string): OciError {
         return new OciError('STORAGE_FULL', 'the store has no room left; reading and deleting go on', { cause: error })
       case 'read-only':
         return new OciError('UNAVAILABLE', 'the store takes no writes at the moment', { cause: error })
+      case 'too large':
+        return new OciError('TOO_LARGE', error.message, { cause: error })
       case 'unavailable':
         return new OciError('UNAVAILABLE', 'the store does not answer at the moment', { cause: error })
     }

@@ -8,7 +8,7 @@ export function sendJson(ctx: HttpContext, value: unknown): void {
 }
 
 /** Answers without a body. Koa turns a status into a text and a later null body into 204, so the order matters. */
-export function sendEmpty(ctx: HttpContext, status: 201 | 202 | 204): void {
+export function sendEmpty(ctx: HttpContext, status: 201 | 202 | 204 | 307): void {
   ctx.body = null
   ctx.status = status
 }

@@ -106,8 +106,8 @@ async function linkFrom(context: Context, source: Link, repository: RepositoryNa
   const ours = await readLink(context, repository, source.digest, cancel)
   if (ours === undefined) return false
   if (await isSound(context, ours, cancel)) return true
-  // A link that this request made to bytes that were going away is of no use to anybody.
-  if (outcome === 'written' && ours.id === id)
+  // A link that this request made to bytes that were going away is of no use to anybody; dead it does no harm, either.
+  if (outcome === 'written' && ours.id === id && context.driver.removal === 'exact')
     await context.driver.remove(key, { ...cancel, ifUnchanged: ours.version })
   return false
 }
@@ -166,6 +166,20 @@ export function createBlobs(context: Context): Blobs {
       return segment === undefined || more.length > 0
         ? undefined
         : { digest, size: link.size, path: pathOf(segment.key) }
+    },
+
+    async sign(repository, digest, cancel = {}) {
+      const { driver } = context
+      if (driver.signUrl === undefined) return undefined
+      const link = await readLink(context, repository, digest, cancel)
+      const [segment, ...more] = link?.segments ?? []
+      // A small blob is here before the client has asked elsewhere.
+      if (link === undefined || segment === undefined || more.length > 0 || link.size <= maxKeptBlobBytes)
+        return undefined
+      // Readers prove: the link counts only if the bytes it names are there. The client opens them, so they are looked at here.
+      const stored = await driver.stat(segment.key, cancel)
+      if (stored?.size !== link.size) return undefined
+      return { digest, size: link.size, url: await driver.signUrl(segment.key, cancel) }
     },
 
     async open(repository, digest, choose, cancel = {}) {

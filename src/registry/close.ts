@@ -3,7 +3,7 @@
  * that whoever takes the upload back finds it; bytes are never copied. Protocol: DESIGN section 4, "Upload" 4–6.
  */
 import type { Digest } from '../oci/digest.ts'
-import type { Cancel } from '../storage/driver.ts'
+import type { Cancel, ListEntry } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { noteAndDo } from './garbage.ts'
 import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey } from './layout.ts'
@@ -83,6 +83,24 @@ async function claimAndEnter(
   throw new OutOfOrderError((await loadUpload(context, upload.repository, upload.id, cancel)).size)
 }
 
+/** Links of other repositories that are looked at for bytes to share, where some may lead nowhere. */
+const maxShareCandidates = 16
+
+async function findShareable(
+  context: Context,
+  entries: readonly ListEntry[],
+  digest: Digest,
+  cancel: Cancel,
+): Promise<Link | undefined> {
+  for (const { key } of entries) {
+    const link = await readLink(context, parseLinkKey(key), digest, cancel)
+    const [first] = link?.segments ?? []
+    if (link === undefined || first === undefined) continue
+    if (context.driver.removal === 'exact' || (await context.driver.stat(first.key, cancel)) !== undefined) return link
+  }
+  return undefined
+}
+
 /** Our own link, or a new one with the content of another repository's: the bytes are shared, ours are there to fall back on. */
 async function findExisting(
   context: Context,
@@ -91,12 +109,13 @@ async function findExisting(
   cancel: Cancel,
 ): Promise<Link | undefined> {
   const { driver } = context
-  const page = await driver.list(linksPrefix(digest), { ...cancel, limit: 1 })
-  const [some] = page.entries
-  if (some === undefined) return undefined
+  // Where dead links stay, the first may lead nowhere.
+  const limit = driver.removal === 'exact' ? 1 : maxShareCandidates
+  const { entries } = await driver.list(linksPrefix(digest), { ...cancel, limit })
+  if (entries.length === 0) return undefined
   const ours = await readLink(context, upload.repository, digest, cancel)
   if (ours !== undefined) return ours
-  const other = await readLink(context, parseLinkKey(some.key), digest, cancel)
+  const other = await findShareable(context, entries, digest, cancel)
   if (other === undefined) return undefined
   const { id, size, segments } = other
   const options = { ...cancel, ifAbsent: true }

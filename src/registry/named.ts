@@ -119,14 +119,19 @@ export interface NamingTag {
   readonly version: string
 }
 
+export interface FoundTag extends NamingTag {
+  /** When it was written, by the store's clock, in ms. */
+  readonly modified: number
+}
+
 /** The tags that name a manifest, found by its hints. */
 export async function findNamingTags(
   { driver }: Context,
   repository: RepositoryName,
   digest: Digest,
   cancel: Cancel,
-): Promise<readonly NamingTag[]> {
-  const found = new Map<string, NamingTag>()
+): Promise<readonly FoundTag[]> {
+  const found = new Map<string, FoundTag>()
   const after = hintsAfter(repository, digest, 'tag')
   for await (const { key: hintKey } of listAll(driver, namedPrefix(repository, digest), { ...cancel, after })) {
     const hint = parseHintKey(hintKey)
@@ -135,7 +140,7 @@ export async function findNamingTags(
     if (found.has(key)) continue
     const stored = await driver.read(key, cancel)
     if (stored === undefined || decodeTag(stored.bytes).digest !== digest) continue
-    found.set(key, { key, version: stored.version })
+    found.set(key, { key, version: stored.version, modified: stored.modified })
   }
   return [...found.values()]
 }

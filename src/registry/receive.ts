@@ -5,7 +5,7 @@ import { OciError } from '../oci/errors.ts'
 import type { ByteWriter } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { segmentKey } from './layout.ts'
-import { type BodySource, type Chunk, OutOfOrderError } from './registry.ts'
+import { type Chunk, OutOfOrderError } from './registry.ts'
 import type { Upload } from './sessions.ts'
 
 /** A body that is in the store but neither sealed nor forgotten. `writer` is absent when no byte came. */
@@ -50,7 +50,7 @@ export function checkLength({ range }: Chunk, received: Received): void {
 export async function receive(
   { driver, createId, limits }: Context,
   upload: Upload,
-  body: BodySource,
+  { body, length }: Chunk,
   hasher: Hash | undefined,
 ): Promise<Received> {
   const key = segmentKey(upload.id, upload.size, createId())
@@ -65,7 +65,7 @@ export async function receive(
       if (next.value.length === 0) continue
       // A body that says its length was refused before.
       if (upload.size + size + next.value.length > limits.maxBlobBytes) throw tooLarge(limits.maxBlobBytes)
-      writer ??= await driver.writeStream(key, body.release && { onWritten: body.release })
+      writer ??= await driver.writeStream(key, { length, ...(body.release && { onWritten: body.release }) })
       // Before it is written: it may have no bytes afterwards.
       hasher?.update(next.value)
       size += next.value.length

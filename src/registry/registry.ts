@@ -39,6 +39,11 @@ export interface BlobFile extends BlobInfo {
   readonly path: string
 }
 
+/** A blob whose bytes the store itself gives to whoever has the URL, for a while: the URL is a secret of the client that asked. */
+export interface SignedBlob extends BlobInfo {
+  readonly url: string
+}
+
 export interface Blobs {
   /** Size of a blob that a GET would serve at this moment; promises it for half a lease. BLOB_UNKNOWN. */
   stat(repository: RepositoryName, digest: Digest, options?: Cancel): Promise<BlobInfo>
@@ -47,6 +52,11 @@ export interface Blobs {
    * way: the bytes lie in several segments, are contested or not there, or the store has no files.
    */
   locate(repository: RepositoryName, digest: Digest, options?: Cancel): Promise<BlobFile | undefined>
+  /**
+   * A URL for the bytes of a blob, which were there at this moment; they may be gone a moment later. `undefined` where `open` is the way: the blob
+   * is small or lies in several segments, its bytes are not as the link says, there is no link, or the store signs no URLs.
+   */
+  sign(repository: RepositoryName, digest: Digest, options?: Cancel): Promise<SignedBlob | undefined>
   /**
    * Opens ranges of a blob. `choose` gets the size and names the ranges (within the size, at least one; an empty blob has the range 0–0); what
    * it throws comes out unchanged. BLOB_UNKNOWN.

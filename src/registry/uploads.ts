@@ -36,7 +36,7 @@ async function appendChunk(
   if (chunk.length === 0 && chunk.range === undefined) return { id, offset: upload.size }
   checkOrder(context, upload, chunk)
   const hasher = hashes.take(id, upload.size, algorithm)
-  const received = await receive(context, upload, chunk.body, hasher)
+  const received = await receive(context, upload, chunk, hasher)
   const { key, size, writer, broken } = received
   if (writer === undefined) {
     if (hasher !== undefined) hashes.keep(id, { algorithm, offset: upload.size, hasher })
@@ -100,7 +100,7 @@ async function closeWithChunk(
   checkOrder(context, upload, chunk)
   const algorithm = algorithmOf(digest)
   const hasher = await hasherFor(context, hashes, upload, algorithm, cancel)
-  const received = await receive(context, upload, chunk.body, hasher)
+  const received = await receive(context, upload, chunk, hasher)
   const { key, size, writer, broken } = received
   const computed = digestSoFar(algorithm, hasher)
   try {

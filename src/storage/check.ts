@@ -37,7 +37,9 @@ export async function checkDriver(driver: Driver, options: CheckOptions): Promis
 
 async function checkConditionalWrite(driver: Driver, key: string): Promise<void> {
   if ((await driver.write(key, Buffer.from('another'), { ifAbsent: true })) !== 'exists') {
-    throw new Error('the store ignores "only if absent" and overwrites; it cannot keep a registry')
+    throw new Error(
+      'the store ignores "only if absent" and overwrites; it cannot keep a registry: use one that is atomic, docs/storage.md names some',
+    )
   }
 }
 
@@ -46,12 +48,18 @@ async function checkList(driver: Driver, prefix: string, key: string): Promise<v
   if (entries[0]?.key !== key) throw new Error('the store does not list a key that was just written')
 }
 
-async function checkPromote(driver: Driver, { keySpace, scratchPrefix, createId }: CheckOptions): Promise<void> {
+/** The key of a record that is not there, if there are records. */
+export function absentRecord(keySpace: KeySpace, createId: () => string): string | undefined {
   const [records] = keySpace.records
-  if (records === undefined) return
-  // Nothing is there to be promoted, so nothing appears under this record.
+  if (records === undefined) return undefined
   const missing = records.depth - (records.prefix.split('/').length - 1)
-  const record = `${records.prefix}${Array.from({ length: missing }, () => createId()).join('/')}`
+  return `${records.prefix}${Array.from({ length: missing }, () => createId()).join('/')}`
+}
+
+async function checkPromote(driver: Driver, { keySpace, scratchPrefix, createId }: CheckOptions): Promise<void> {
+  const record = absentRecord(keySpace, createId)
+  if (record === undefined) return
+  // Nothing is there to be promoted, so nothing appears under this record.
   if ((await driver.promote(`${scratchPrefix}${createId()}`, record)) !== 'refused') {
     throw new Error('the store promotes an entry that is not there; it cannot keep a registry')
   }

@@ -9,6 +9,14 @@ function checkPathOf(pathOf: (key: string) => string, rules: KeyRules): (key: st
   }
 }
 
+function checkSignUrl(signUrl: NonNullable<Driver['signUrl']>, rules: KeyRules): Driver['signUrl'] {
+  return async (key, options) => {
+    options?.signal?.throwIfAborted()
+    if (rules.check(key).kind !== 'plain') throw new Error(`only a plain key has a URL, not ${key}`)
+    return signUrl(key, options)
+  }
+}
+
 function checkStamp(stamp: NonNullable<Driver['stamp']>, rules: KeyRules): Driver['stamp'] {
   return async (prefix, options) => {
     options?.signal?.throwIfAborted()
@@ -36,7 +44,9 @@ function checkUpkeep(driver: Driver, rules: KeyRules): Pick<Driver, 'settle' | '
 export function checkCalls(driver: Driver, rules: KeyRules): Driver {
   return {
     promotion: driver.promotion,
+    removal: driver.removal,
     pathOf: driver.pathOf && checkPathOf(driver.pathOf, rules),
+    signUrl: driver.signUrl && checkSignUrl(driver.signUrl, rules),
     async read(key, options) {
       options?.signal?.throwIfAborted()
       rules.check(key)

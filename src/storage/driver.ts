@@ -93,9 +93,11 @@ export interface WriteOptions extends Cancel {
 }
 
 export interface StreamOptions extends Cancel {
+  /** How many bytes will come, where that is known. */
+  readonly length?: number | undefined
   /**
-   * Called once for each chunk that is written, though not yet durable, and that the writer is done with; never for one whose write failed. It must
-   * not throw. A driver that keeps chunks does not call it.
+   * Called in their order, at most once for each chunk that is written, though not yet durable, and that the writer is done with; never for one whose
+   * write failed. It must not throw. A driver that keeps chunks does not call it, nor one that has copied a small chunk.
    */
   readonly onWritten?: (chunk: Uint8Array) => void
 }
@@ -156,6 +158,12 @@ export interface Driver {
    */
   readonly promotion: 'move' | 'copy'
 
+  /**
+   * How `remove` with `ifUnchanged` works: `exact`, whatever is written at the same moment; a store that `looks first` may remove what was written between
+   * its look and its removal, a few milliseconds later or as long as its process sleeps.
+   */
+  readonly removal: 'exact' | 'looks first'
+
   /** Reads a small value whole. Absent → `undefined`; over `maxValueBytes` → Error. */
   read(key: string, options?: Cancel): Promise<StoredValue | undefined>
 
@@ -212,16 +220,22 @@ export interface Driver {
    */
   readonly pathOf?: ((key: string) => string) | undefined
 
+  /**
+   * A URL where whoever has it may GET the bytes of a plain key for a while, also a range of them. Only drivers that can sign one, and were told to, have
+   * this. It does not look whether the key is there.
+   */
+  readonly signUrl?: ((key: string, options?: Cancel) => Promise<string>) | undefined
+
   /** Gives back what the driver holds (handles, sockets). Nothing may be called afterwards. */
   close(): Promise<void>
 }
 
 /**
  * A refusal or failure of the store itself, as opposed to a bug. `full`: no room (ENOSPC, EDQUOT). `unavailable`: it
- * failed or did not answer, trying again later may help. `read-only`: it takes no writes.
+ * failed or did not answer, trying again later may help. `read-only`: it takes no writes. `too large`: it takes no value of that size.
  */
 export class StorageError extends Error {
-  readonly reason: 'full' | 'unavailable' | 'read-only'
+  readonly reason: 'full' | 'unavailable' | 'read-only' | 'too large'
 
   constructor(reason: StorageError['reason'], message: string, options?: ErrorOptions) {
     super(message, options)

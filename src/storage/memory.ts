@@ -46,6 +46,7 @@ export function createMemoryDriver(options: MemoryOptions): Driver {
   const items = createItems(options)
   const driver: Driver = {
     promotion: 'move',
+    removal: 'exact',
     async read(key) {
       const item = items.get(key)
       if (item === undefined) return undefined

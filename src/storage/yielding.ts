@@ -53,7 +53,9 @@ export function createYieldingDriver(driver: Driver, { share, runMs, usedMs, ela
   }
   return {
     promotion: driver.promotion,
+    removal: driver.removal,
     pathOf: driver.pathOf,
+    signUrl: driver.signUrl,
     read: (key, options) => before(() => driver.read(key, options)),
     stat: (key, options) => before(() => driver.stat(key, options)),
     open: (key, range, options) => before(() => driver.open(key, range, options)),

@@ -89,6 +89,10 @@ export const logMessages: Readonly<Record<string, LineDescription>> = {
     meaning: 'At the start: the disk is full or read-only, `reason` says which.',
     fields: ['reason', 'error'],
   },
+  'the store is not set up as it should be': {
+    meaning: 'At the start: it can be used, but `reason` says what it costs and what to do.',
+    fields: ['reason'],
+  },
   'a request failed': {
     meaning: 'It was answered 5xx; `requestId` leads to its other line, `error` says why.',
     fields: ['requestId', 'route', 'method', 'repository', 'code', 'error'],

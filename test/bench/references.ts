@@ -1,7 +1,8 @@
 /** Starts what Berth is measured beside, each on a port and in a folder of its own. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, type Registry, registryAt } from '../clients/berth.ts'
+import { type Registry, registryAt } from '../clients/berth.ts'
+import { freePort } from '../clients/port.ts'
 import { startDaemon, waitUntilReady } from '../clients/process.ts'
 
 /** Debian's docker-registry, with the cache in memory that its own configuration has, and without a log as all others here. */

@@ -84,6 +84,13 @@ test('config print shows the values in use and where they come from', async () =
   assert.match(out, /^http:\n {2}address: 127.0.0.1 # default\n {2}port: 1 # BERTH_HTTP_PORT$/m)
 })
 
+test('config print shows no secret', async () => {
+  const environment = { BERTH_STORAGE_S3_ACCESS_KEY_ID: 'me', BERTH_STORAGE_S3_SECRET_ACCESS_KEY: 'hunter2' }
+  const { out, err } = await run(['config', 'print'], { environment })
+  assert.match(out, /^ {4}secretAccessKey: "not shown" # BERTH_STORAGE_S3_SECRET_ACCESS_KEY$/m)
+  assert.ok(!(out + err).includes('hunter2'))
+})
+
 test('the process hands its arguments in and the exit code out', async () => {
   const launcher = fileURLToPath(new URL('../../bin/berth.js', import.meta.url))
   const start = (...args: string[]) => promisify(execFile)(process.execPath, [launcher, ...args])

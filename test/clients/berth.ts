@@ -1,12 +1,15 @@
 /**
- * A Berth of a test's own, started as an operator would: a free port, a folder, environment variables, stopped by PID. With
- * `REGISTRY_UNDER_TEST=host:port` the clients meet that registry instead, which tells whether a failure is theirs.
+ * A Berth of a test's own, started as an operator would: a free port, a folder or bucket, environment variables, stopped by PID. With
+ * `REGISTRY_UNDER_TEST=host:port` the clients meet that registry instead, which tells whether a failure is theirs; with `STORAGE_UNDER_TEST=s3` one on a
+ * bucket, and with `s3-redirect` one that sends them to the S3 server for blobs.
  */
-import { randomInt } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type S3Server, startVersitygw } from '../s3/servers.ts'
+import { s3Environment } from '../s3/settings.ts'
+import { freePort } from './port.ts'
 import { startDaemon, waitUntilReady } from './process.ts'
 import type { Daemon } from './process.ts'
 
@@ -20,37 +23,97 @@ export interface Registry {
 }
 
 export interface BerthOptions {
-  readonly storage?: 'filesystem' | 'memory'
+  readonly storage?: 'filesystem' | 'memory' | 's3'
   /** Where the data goes; without it a temporary folder, removed at the stop. */
   readonly folder?: string
+  /** Where the data goes with `s3`; without it a bucket of an S3 server of its own, removed at the stop. */
+  readonly s3?: Bucket
   /** Further settings. */
   readonly env?: Readonly<Record<string, string>>
   /** How often to ask whether it is ready. */
   readonly readyEveryMs?: number
 }
 
+/** A bucket that is there. */
+export interface Bucket {
+  readonly server: S3Server
+  readonly bucket: string
+}
+
+/** Settings that say where the data goes, and what removes it. */
+interface Place {
+  readonly env: Readonly<Record<string, string>>
+  readonly remove: () => Promise<void>
+}
+
+/** What a GET of a large blob is answered by the registry under test. */
+export const blobStatus = process.env['STORAGE_UNDER_TEST'] === 's3-redirect' ? 307 : 200
+
+/** Why a test cannot cut a download on its way through a proxy, or `false`. */
+export const reasonNotToCut = blobStatus === 307 && 'large blobs come from the S3 server, past the proxy'
+
+/** Where a test that has no wish of its own keeps its data. */
+async function findUsualPlace(): Promise<Place | undefined> {
+  const storage = process.env['STORAGE_UNDER_TEST'] ?? 'filesystem'
+  if (storage === 'filesystem') return undefined
+  if (storage !== 's3' && storage !== 's3-redirect') throw new Error('STORAGE_UNDER_TEST is s3 or s3-redirect')
+  const server = await startVersitygw()
+  const bucket = `berth-${randomUUID()}`
+  await server.createBucket(bucket)
+  // Under another name, so that clients do not send it what they send to us.
+  const elsewhere = server.endpoint.replace('127.0.0.1', 'localhost')
+  const redirect = { BERTH_STORAGE_S3_REDIRECT: 'true', BERTH_STORAGE_S3_REDIRECT_ENDPOINT: elsewhere }
+  return {
+    env: { ...s3Environment(server, bucket), ...(storage === 's3-redirect' ? redirect : {}) },
+    remove: () => server.remove(),
+  }
+}
+
+async function findPlace({ storage = 'filesystem', folder, s3 }: BerthOptions): Promise<Place> {
+  const keep = async (): Promise<void> => {}
+  if (storage === 's3') {
+    if (s3 !== undefined) return { env: s3Environment(s3.server, s3.bucket), remove: keep }
+    const server = await startVersitygw()
+    const bucket = `berth-${randomUUID()}`
+    await server.createBucket(bucket)
+    return { env: s3Environment(server, bucket), remove: () => server.remove() }
+  }
+  const root = folder ?? (await mkdtemp(join(tmpdir(), 'berth-data-')))
+  const remove = (): Promise<void> => rm(root, { recursive: true, force: true })
+  return {
+    env: { BERTH_STORAGE_KIND: storage, BERTH_STORAGE_FILESYSTEM_ROOT: root },
+    remove: folder === undefined ? remove : keep,
+  }
+}
+
 export async function startBerth(options: BerthOptions = {}): Promise<Registry> {
-  const { storage = 'filesystem', folder, env = {}, readyEveryMs } = options
+  const { env = {}, readyEveryMs } = options
   const other = process.env['REGISTRY_UNDER_TEST']
   if (other !== undefined) return { ...at(other), pid: -1, output: () => '', stop: async () => {} }
-  const own = folder === undefined ? await mkdtemp(join(tmpdir(), 'berth-data-')) : undefined
+  const hasWish = options.storage !== undefined || options.folder !== undefined
+  const place = (hasWish ? undefined : await findUsualPlace()) ?? (await findPlace(options))
   const port = await freePort()
   const daemon = startDaemon(process.execPath, [resolve('bin/berth.js'), 'serve'], {
     env: {
       BERTH_HTTP_PORT: String(port),
       BERTH_PULSE_PORT: '0',
-      BERTH_STORAGE_KIND: storage,
-      BERTH_STORAGE_FILESYSTEM_ROOT: folder ?? own ?? '',
+      ...place.env,
       ...env,
     },
   })
   const registry = registryAt(`127.0.0.1:${port}`, daemon)
-  await waitUntilReady('Berth', daemon, async () => (await fetch(`${registry.url}/v2/`)).ok, { everyMs: readyEveryMs })
+  const isReady = async (): Promise<boolean> => (await fetch(`${registry.url}/v2/`)).ok
+  try {
+    await waitUntilReady('Berth', daemon, isReady, { everyMs: readyEveryMs })
+  } catch (error) {
+    await place.remove()
+    throw error
+  }
   return {
     ...registry,
     stop: async () => {
       await daemon.stop()
-      if (own !== undefined) await rm(own, { recursive: true, force: true })
+      await place.remove()
     },
   }
 }
@@ -62,21 +125,4 @@ export function registryAt(address: string, daemon: Daemon): Registry {
 
 function at(address: string): Pick<Registry, 'address' | 'url'> {
   return { address, url: `http://${address}` }
-}
-
-/**
- * A port that nobody listens on. It lies below those that the system gives to outgoing connections (32,768 and up on Linux): one of them
- * could be taken before the server under test listens, by any client that runs at the same time.
- */
-export async function freePort(): Promise<number> {
-  const port = randomInt(10_000, 32_768)
-  return (await canListen(port)) ? port : freePort()
-}
-
-function canListen(port: number): Promise<boolean> {
-  const server = createServer()
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

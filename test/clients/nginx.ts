@@ -1,7 +1,8 @@
 /** An nginx of a test's own that runs the configuration of docs/nginx.md, with the addresses and the folder of the test put in. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, registryAt } from './berth.ts'
+import { registryAt } from './berth.ts'
+import { freePort } from './port.ts'
 import type { Registry } from './berth.ts'
 import { startDaemon, waitUntilReady } from './process.ts'
 

@@ -1,7 +1,7 @@
 /** A proxy in front of a registry that writes down what a client asks, and can break off one blob halfway through. */
 import { createServer, request } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { freePort } from './berth.ts'
+import { freePort } from './port.ts'
 import type { Registry } from './berth.ts'
 
 export interface Exchange {

@@ -17,6 +17,7 @@ test('the annotated sample is the defaults', () => {
 test('every sample loads', () => {
   for (const name of readdirSync(new URL('config/', root))) loadSample(name)
   assert.equal(loadSample('minimal.yaml').config.http.address, '0.0.0.0')
+  assert.equal(loadSample('s3.yaml').config.storage.kind, 's3')
 })
 
 test('the page names every option, its variable, default and reason', () => {

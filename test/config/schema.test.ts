@@ -26,7 +26,7 @@ test('amounts carry their unit in the name, and nothing else does', () => {
 test('no two options share a variable, also with _FILE behind it', () => {
   const names = rows.flatMap(({ variable }) => [variable, `${variable}_FILE`])
   assert.equal(new Set([...names, 'BERTH_CONFIG']).size, rows.length * 2 + 1)
-  for (const { variable } of rows) assert.match(variable, /^BERTH(_[A-Z]+)+$/)
+  for (const { variable } of rows) assert.match(variable, /^BERTH(_[A-Z][A-Z0-9]*)+$/)
 })
 
 test('a secret is not shown when it is wrong', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { parseDuration, parseSize } from '../../src/config/units.ts'
+import { formatSize, parseDuration, parseSize } from '../../src/config/units.ts'
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const sizeUnits = { B: 1, KiB: 1024, MiB: 1_048_576, GiB: 1_073_741_824, TiB: 1_099_511_627_776 }
@@ -48,3 +48,15 @@ for (const [what, parse, units] of [
     }
   })
 }
+
+test('a size is written in the largest unit that leaves a whole number', () => {
+  for (const [bytes, written] of [
+    [1, '1B'],
+    [1025, '1025B'],
+    [8_388_608, '8MiB'],
+    [1_099_511_627_776, '1TiB'],
+  ] as const) {
+    assert.equal(formatSize(bytes), written)
+  }
+  fc.assert(fc.property(fc.maxSafeNat(), (bytes) => assert.equal(parseSize(formatSize(bytes)), bytes)))
+})

@@ -14,6 +14,7 @@ for (const [name, options] of Object.entries(folders)) {
     return {
       driver,
       rawTree: () => rawTree(folder.root),
+      clockStepMs: 10,
       async remove() {
         await driver.close()
         await folder.remove()

@@ -11,5 +11,5 @@ describeDriver('memory', async () => {
     createId: randomUUID,
     maxValueBytes: 4 * 1024 * 1024,
   })
-  return { driver, rawTree: async () => [], remove: () => driver.close() }
+  return { driver, rawTree: async () => [], clockStepMs: 10, remove: () => driver.close() }
 })

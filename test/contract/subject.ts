@@ -8,6 +8,10 @@ export interface Subject {
   readonly driver: Driver
   /** What lies in the store beside what `list` shows: compared before and after what must leave nothing behind. */
   rawTree(): Promise<readonly string[]>
+  /** By how much the time of an answer may lag behind that of what was just written: a kernel stamps files by its last tick, stores by whole seconds. */
+  readonly clockStepMs: number
+  /** Whether a key may also be a prefix of another, as in a store that has no directories: nothing relies on that. */
+  readonly allowsNesting?: boolean
   remove(): Promise<void>
 }
 

@@ -40,6 +40,7 @@ export function createFaultyDriver(store: Driver, { at, how }: Fault): FaultyDri
 
   const driver: Driver = {
     promotion: store.promotion,
+    removal: store.removal,
     read: (key, options) => call('read', key, () => store.read(key, options)),
     stat: (key, options) => call('stat', key, () => store.stat(key, options)),
     open: (key, range, options) => call('open', key, () => store.open(key, range, options)),

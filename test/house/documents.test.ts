@@ -58,11 +58,12 @@ for (const path of documents) {
     })
 
     test('variables and options exist', () => {
-      const known = new Set(['BERTH_CONFIG', ...listOptions().map(({ variable }) => variable)])
-      for (const [variable] of textOf(path).matchAll(/\bBERTH_[A-Z_]+/g)) assert.ok(known.has(variable), variable)
+      const known = new Set(listOptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]))
+      known.add('BERTH_CONFIG')
+      for (const [variable] of textOf(path).matchAll(/\bBERTH_[A-Z0-9_]+/g)) assert.ok(known.has(variable), variable)
       const paths = new Set(listOptions().map((row) => row.path))
       const sections = new Set([...paths].map((one) => one.split('.')[0]))
-      const named = codeOf(path).filter((code) => /^[a-z]+(\.[a-z][A-Za-z]*)+$/.test(code))
+      const named = codeOf(path).filter((code) => /^[a-z]+(\.[a-z][A-Za-z0-9]*)+$/.test(code))
       const options = named.filter((code) => sections.has(code.split('.')[0]) && !/\.(ts|md|yaml)$/.test(code))
       assert.deepEqual(
         options.filter((option) => !paths.has(option)),

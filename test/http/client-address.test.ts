@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import { createClientAddress, type ProxyNetwork } from '../../src/http/client-address.ts'
+import { createClientAddress } from '../../src/http/client-address.ts'
+import type { Network } from '../../src/http/networks.ts'
 
-const proxies: readonly ProxyNetwork[] = [
+const proxies: readonly Network[] = [
   { address: '10.0.0.0', prefix: 8, family: 'ipv4' },
   { address: 'fd00::', prefix: 8, family: 'ipv6' },
 ]

@@ -60,7 +60,14 @@ function untouchable(): never {
   return assert.fail('the registry was asked')
 }
 const noRegistry = {
-  blobs: { stat: untouchable, locate: untouchable, open: untouchable, mount: untouchable, remove: untouchable },
+  blobs: {
+    stat: untouchable,
+    locate: untouchable,
+    sign: untouchable,
+    open: untouchable,
+    mount: untouchable,
+    remove: untouchable,
+  },
   uploads: {
     start: untouchable,
     status: untouchable,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseReference } from '../../src/oci/name.ts'
+import { createLocalRegistry } from '../../src/registry/local.ts'
 import {
   chunkOf,
   createWorld,
@@ -100,6 +101,30 @@ describe('driver calls', () => {
       }
     })
     assert.deepEqual(counts, { write: 0, list: 0, read: 2 + 1 + 2 * 2, remove: 0 })
+  })
+
+  it('of the URL of a blob; where there is none, only the link is read', async () => {
+    const world = createWorld()
+    const { registry, context } = world
+    const signUrl = async (key: string): Promise<string> => `https://store/${key}`
+    const { blobs } = createLocalRegistry({ ...context, driver: { ...context.driver, signUrl } })
+    const text = 'too many for the memory'.repeat(1000)
+    const digest = await pushBlob(registry, repo, text)
+    const { id } = await registry.uploads.start(repo, { by: 'test' })
+    await registry.uploads.append(repo, id, chunkOf(text))
+    await registry.uploads.append(repo, id, chunkOf(text, text.length))
+    const { digest: inTwo } = await registry.uploads.close(repo, id, sha256(text + text), undefined)
+    const small = await pushBlob(registry, repo, 'abc')
+    const signed = await count(world, async () => {
+      assert.equal((await blobs.sign(repo, digest))?.size, text.length)
+    })
+    assert.deepEqual(signed, { write: 0, list: 0, read: 2, remove: 0 })
+    for (const each of [small, inTwo]) {
+      const direct = await count(world, async () => assert.equal(await blobs.sign(repo, each), undefined))
+      assert.deepEqual(direct, { write: 0, list: 0, read: 1, remove: 0 })
+    }
+    const unsigned = await count(world, async () => assert.equal(await registry.blobs.sign(repo, digest), undefined))
+    assert.deepEqual(unsigned, { write: 0, list: 0, read: 0, remove: 0 })
   })
 
   it('of a DELETE of a manifest with t tags, and of a blob', async () => {

@@ -1,4 +1,5 @@
 /** Every way to bring a blob into a repository, with each request at the next process. */
+import assert from 'node:assert/strict'
 import { digestOf } from '../clients/layout.ts'
 import type { Random } from './random.ts'
 import { locationOf, withDigest } from './requests.ts'
@@ -61,11 +62,30 @@ async function putChunks(send: Send, session: string, bytes: Buffer, count: numb
     const headers = { ...octets, 'content-range': `${offset}-${offset + size - 1}` }
     location = locationOf(await send({ method: 'PATCH', path: location, headers, body, expect: [202] }))
     const status = await send({ method: 'GET', path: location, expect: [204] })
-    if (status.headers.get('range') !== `0-${offset + size - 1}`) {
-      throw new Error(`after ${offset + size} bytes the session says ${status.headers.get('range')}`)
-    }
+    assert.equal(status.headers.get('range'), `0-${offset + size - 1}`, `after ${offset + size} bytes`)
   }
   const headers = { ...octets, 'content-range': `${offset}-${bytes.length - 1}` }
   const body = bytes.subarray(offset)
   await send({ method: 'PUT', path: withDigest(location, digestOf(bytes)), headers, body, expect: [201] })
+}
+
+/** An upload that comes to nothing: what one process knows of it the other knows at once, to the end. */
+export async function cancelUpload(send: Send, repository: string, bytes: Buffer): Promise<void> {
+  const session = await start(send, `/v2/${repository}/blobs/uploads/`)
+  const half = Math.ceil(bytes.length / 2)
+  const first = { ...octets, 'content-range': `0-${half - 1}` }
+  const body = bytes.subarray(0, half)
+  await send({ method: 'PATCH', path: session, headers: first, body, expect: [202] })
+  const status = await send({ method: 'GET', path: session, expect: [204] })
+  assert.equal(status.headers.get('range'), `0-${half - 1}`)
+  // The bytes that are there already are refused, by whoever is asked.
+  const refused = await send({ method: 'PATCH', path: session, headers: first, body, expect: [416] })
+  assert.equal(refused.headers.get('range'), `0-${half - 1}`)
+  await send({ method: 'DELETE', path: session, expect: [204] })
+  const rest = { ...octets, 'content-range': `${half}-${bytes.length - 1}` }
+  await send({ method: 'GET', path: session, expect: [404] })
+  await send({ method: 'PATCH', path: session, headers: rest, body: bytes.subarray(half), expect: [404] })
+  await send({ method: 'PUT', path: withDigest(session, digestOf(bytes)), expect: [404] })
+  await send({ method: 'DELETE', path: session, expect: [404] })
+  await send({ method: 'HEAD', path: `/v2/${repository}/blobs/${digestOf(bytes)}`, expect: [404] })
 }

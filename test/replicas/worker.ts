@@ -7,7 +7,7 @@ import { ociManifest } from '../../src/oci/media-types.ts'
 import { digestOf } from '../clients/layout.ts'
 import type { Random } from './random.ts'
 import type { Send } from './requests.ts'
-import { uploadBlob, uploadWays } from './upload.ts'
+import { cancelUpload, uploadBlob, uploadWays } from './upload.ts'
 
 export const repositories = ['team/one', 'team/two', 'other/three'] as const
 
@@ -170,6 +170,7 @@ export function createWorker({ name, send, random, sharedBlobs }: WorkerOptions)
     deleteManifest,
     deleteTag,
     readTag,
+    () => cancelUpload(send, random.pick(repositories), random.bytes(2 + random.below(200_000))),
   ]
   return {
     step: () => (present.size === 0 ? push(createImage()) : random.pick(steps)()),

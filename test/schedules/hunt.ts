@@ -14,7 +14,7 @@ async function hunt(): Promise<number> {
     const scenario = searched[seed % searched.length]
     if (scenario === undefined) break
     try {
-      await runSchedule(scenario, createRandomChooser(seed), mutant?.defect)
+      await runSchedule(scenario, createRandomChooser(seed), { defect: mutant?.defect, removal: mutant?.removal })
     } catch (error) {
       if (!(error instanceof BrokenPromise)) throw error
       console.error(error.message)

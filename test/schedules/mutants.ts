@@ -7,6 +7,8 @@ export interface Mutant {
   /** The file below `src/registry/` that is changed, and how; throws when the source no longer has what is to be changed. */
   readonly change?: { readonly file: string; readonly apply: (source: string) => string }
   readonly defect?: SimulationOptions['defect']
+  /** On which store. */
+  readonly removal?: SimulationOptions['removal']
   /** Scenarios that are searched: part of their names. */
   readonly scenarios: readonly string[]
 }
@@ -168,6 +170,24 @@ export const mutants: readonly Mutant[] = [
       ),
     },
     scenarios: ['HEAD | two collectors'],
+  },
+  {
+    name: 'links stay where a removal looks first',
+    change: {
+      file: 'sweep/collect.ts',
+      apply: replace("driver.removal === 'exact' ? uses : []", 'uses'),
+    },
+    removal: 'looks first',
+    scenarios: ['upload, then push | another upload'],
+  },
+  {
+    name: 'a link that a mount made stays where a removal looks first',
+    change: {
+      file: 'blobs.ts',
+      apply: replace(" && context.driver.removal === 'exact')", ')'),
+    },
+    removal: 'looks first',
+    scenarios: ['mount | upload into the same repository'],
   },
   {
     name: 'over is kept for the copy window',

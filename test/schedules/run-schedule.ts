@@ -11,10 +11,10 @@ export class BrokenPromise extends Error {
 export async function runSchedule(
   scenario: Scenario,
   chooser: Chooser,
-  defect?: SimulationOptions['defect'],
+  { defect, openStore, removal = scenario.removal }: Pick<SimulationOptions, 'defect' | 'openStore' | 'removal'> = {},
 ): Promise<void> {
   const facts = createFacts()
-  const simulation = createSimulation({ ...scenario, chooser, defect })
+  const simulation = createSimulation({ ...scenario, chooser, defect, openStore, removal })
   await scenario.start(simulation, facts)
   const trail: string[] = []
   try {

@@ -70,7 +70,11 @@ export interface SimulationOptions {
   readonly kills?: number
   /** `slow copy`: promote is a copy that takes time, as on S3. */
   readonly promotion?: 'move' | 'slow copy'
+  /** `looks first`: a removal if unchanged looks and removes in two steps, as on a store of which no more is known. */
+  readonly removal?: 'exact' | 'looks first' | undefined
   readonly immutableTags?: ImmutableTags
+  /** Opens the store, which is empty; without it one in memory. Its times go on with this clock. */
+  readonly openStore?: ((clock: { readonly now: number }) => Driver) | undefined
   /** A defect of the store, for the proof that it would be noticed. */
   readonly defect?: 'promote is no fence' | 'removes unconditionally' | undefined
 }
@@ -79,6 +83,7 @@ export interface Simulation {
   /** The store itself, for setting up and looking; not scheduled. */
   readonly store: Driver
   readonly clock: { now: number }
+  readonly removal: 'exact' | 'looks first'
   readonly immutableTags: ImmutableTags | undefined
   /** A process whose calls are not scheduled. */
   readonly outside: Process
@@ -109,11 +114,11 @@ function settled(): Promise<void> {
 const changing = new Set(['write', 'seal', 'promote', 'land', 'remove', 'time'])
 
 export function createSimulation(options: SimulationOptions): Simulation {
-  const { chooser, promotion = 'move', immutableTags, defect } = options
+  const { chooser, promotion = 'move', removal = 'exact', immutableTags, defect } = options
   const budget = { shorts: options.shorts ?? 0, longs: options.longs ?? 0, kills: options.kills ?? 0 }
   const clock = { now: 1_800_000_000_000 }
   const createId = createIds()
-  const store = createMemoryDriver({ keySpace, now: () => clock.now, createId })
+  const store = options.openStore?.(clock) ?? createMemoryDriver({ keySpace, now: () => clock.now, createId })
   let pending: Call[] = []
   const running = new Set<string>()
   const dead = new Set<string>()
@@ -146,8 +151,17 @@ export function createSimulation(options: SimulationOptions): Simulation {
       await call('remove', entry, () => store.remove(entry))
       return 'done'
     }
+    const remove: Driver['remove'] = async (key, how) => {
+      if (defect === 'removes unconditionally') return call('remove', key, () => store.remove(key))
+      if (removal === 'exact' || how?.ifUnchanged === undefined)
+        return call('remove', key, () => store.remove(key, how))
+      const found = await call('look', key, () => store.stat(key))
+      if (found === undefined) return 'absent'
+      return found.version === how.ifUnchanged ? call('remove', key, () => store.remove(key)) : 'changed'
+    }
     return {
       ...store,
+      removal,
       promotion: promotion === 'move' ? 'move' : 'copy',
       read: (key) => call('read', key, () => store.read(key)),
       stat: (key) => call('stat', key, () => store.stat(key)),
@@ -158,8 +172,7 @@ export function createSimulation(options: SimulationOptions): Simulation {
         return { ...writer, seal: () => call('seal', key, () => writer.seal()) }
       },
       promote,
-      remove: (key, how) =>
-        call('remove', key, () => store.remove(key, defect === 'removes unconditionally' ? {} : how)),
+      remove,
       list: (prefix, how) => call('list', prefix, () => store.list(prefix, how)),
       settle: (prefix) => call('settle', prefix, () => store.settle(prefix)),
       tidy: () => Promise.resolve(0),
@@ -224,11 +237,12 @@ export function createSimulation(options: SimulationOptions): Simulation {
   }
 
   const createOutside = (): Process =>
-    createProcess({ ...store, tidy: () => Promise.resolve(0) }, async () => undefined)
+    createProcess({ ...store, removal, tidy: () => Promise.resolve(0) }, async () => undefined)
 
   return {
     store,
     clock,
+    removal,
     immutableTags,
     kill,
     async advance(name, label, nth = 1) {

@@ -8,9 +8,12 @@ export function contentOf(bytes: Buffer): Content {
   return { digest: digestOf(bytes), bytes }
 }
 
-/** Mostly small; one of twelve is large enough for a kill to come in the middle. At least 16 bytes, because a `Range` of `0-0` means none. */
-export function createContent(random: Random): Content {
-  return contentOf(random.bytes(16 + random.below(random.below(12) === 0 ? 3_000_000 : 60_000)))
+/**
+ * Mostly small; one of twelve has up to `maxBytes`, large enough for a kill to come in the middle. At least 16 bytes, because a `Range` of `0-0` means
+ * none.
+ */
+export function createContent(random: Random, maxBytes: number): Content {
+  return contentOf(random.bytes(16 + random.below(random.below(12) === 0 ? maxBytes : 60_000)))
 }
 
 function describe(mediaType: string, { digest, bytes }: Content): object {

@@ -28,6 +28,8 @@ export interface Leftovers {
   /** In the store without a reason. */
   readonly left: string[]
   readonly scrubs: Map<ScrubKind, string[]>
+  /** Links of bytes that are gone: they stay where the store looks before it removes (DESIGN, section 3). */
+  readonly deadLinks: string[]
 }
 
 interface Expected {
@@ -121,8 +123,11 @@ export async function findLeftovers(driver: Driver, model: Model): Promise<Lefto
     missing: wanted.filter((key) => !there.has(key)),
     left: [],
     scrubs: new Map(),
+    deadLinks: [],
   }
   const links = await readLinks(driver, keys, expected)
+  const ids = new Set(keys.filter((key) => key.startsWith('data/')).map((key) => key.split('/')[1] ?? ''))
+  const hasBytes = (id: string): boolean => ids.has(id)
   for (const segments of links.living.values()) found.missing.push(...[...segments].filter((key) => !there.has(key)))
   const scrub = (kind: ScrubKind, key: string): void =>
     void found.scrubs.set(kind, [...(found.scrubs.get(kind) ?? []), key])
@@ -143,6 +148,8 @@ export async function findLeftovers(driver: Driver, model: Model): Promise<Lefto
       scrub('scratch of a start that was killed, less than an hour old', key)
     } else if (top === 'blobs' && links.living.has(links.unused.get(key) ?? '')) {
       scrub('link that shares living bytes', key)
+    } else if (top === 'blobs' && driver.removal === 'looks first' && !hasBytes(links.unused.get(key) ?? '')) {
+      found.deadLinks.push(key)
     } else if (top === 'named') {
       const isMark = layout.parseHintKey(key) === undefined
       if (isUntaggedKey(key)) {

@@ -47,6 +47,8 @@ export interface RetainedTag {
 /** A repository with retention rules. Only one client writes it, and only one thing at a time. */
 export interface Retained {
   readonly repository: string
+  /** What two of the store's times may differ by that were the same, in ms. */
+  readonly tickMs: number
   /** Those that must stay, and some that may be gone, in the order of their pushes. */
   readonly tags: Map<string, RetainedTag>
 }

@@ -18,6 +18,9 @@ export interface RetainedOptions {
   /** Other repositories, to mount from. */
   readonly repositories: readonly string[]
   readonly sharedBlobs: readonly Content[]
+  readonly maxBlobBytes: number
+  /** What two of the store's times may differ by that were the same, in ms. */
+  readonly tickMs: number
   readonly count: (kind: string) => void
 }
 
@@ -27,17 +30,17 @@ const maxRounds = 30
 
 /** The client's next operation. */
 export function createRetainedClient(options: RetainedOptions): () => Promise<void> {
-  const { name, ask, random, model, repositories, sharedBlobs, count } = options
+  const { name, ask, random, model, repositories, sharedBlobs, maxBlobBytes, tickMs, count } = options
   const uploader = createUploader(ask, random, repositories, count)
   const reader = createReader(ask, random, model, count)
-  const retained: Retained = { repository: `retained/${name}`, tags: new Map() }
+  const retained: Retained = { repository: `retained/${name}`, tickMs, tags: new Map() }
   const { repository, tags } = retained
   model.retained.push(retained)
   const former: Image[] = []
   let made = 0
 
   function createAny(): Image {
-    const layers = [createContent(random), random.pick(sharedBlobs)]
+    const layers = [createContent(random, maxBlobBytes), random.pick(sharedBlobs)]
     return createImage(repository, `retained ${name} ${++made}`, layers)
   }
 
@@ -77,7 +80,7 @@ export function createRetainedClient(options: RetainedOptions): () => Promise<vo
     if (before !== undefined) forget(before)
     tags.set(fact.tag, fact)
     // Of two tags that are written in one tick of the store's clock nobody can tell which is newer.
-    await sleep(10)
+    await sleep(tickMs + 10)
     await put(image, fact.tag)
     fact.isChanging = false
     count(`retained: push ${kind}`)

@@ -12,14 +12,14 @@ export const retentionRules = [
 ]
 
 /** Whether the rules keep a tag, as it was pushed then. When they do not, it may be gone from then on. */
-export function mustStay({ tags }: Retained, fact: RetainedTag): boolean {
+export function mustStay({ tags, tickMs }: Retained, fact: RetainedTag): boolean {
   if (tags.get(fact.tag) !== fact || fact.isChanging) return false
   switch (fact.kind) {
     case 'stay':
       return true
     case 'old':
       // Less, for the clock of the store is not ours.
-      return performance.now() - fact.beganAt < maxAgeMs - 100
+      return performance.now() - fact.beganAt < maxAgeMs - tickMs - 100
     case 'last':
   }
   const last = [...tags.values()].filter(({ kind }) => kind === 'last').slice(-keepLast)

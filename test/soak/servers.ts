@@ -1,11 +1,12 @@
-/** The processes of a soak: two servers with their sweepers on one folder, killed, paused and started again; and sweeps by hand. */
+/** The processes of a soak: two servers with their sweepers on one store, killed, paused and started again; and sweeps by hand. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childrenOf, isSweeper } from '../clients/children.ts'
-import { freePort } from '../clients/berth.ts'
+import { freePort } from '../clients/port.ts'
 import { attempt, type Daemon, startDaemon } from '../clients/process.ts'
 import type { Random } from '../replicas/random.ts'
+import type { SharedStore } from '../replicas/store.ts'
 
 /** Times that let hours pass in seconds. */
 export const leaseMs = 8_000
@@ -39,6 +40,8 @@ export interface Servers {
   readonly counts: Readonly<Record<'killed' | 'paused', number>>
   /** Log lines of failures that no kill explains. */
   readonly complaints: () => readonly string[]
+  /** The longest run of a command by hand, in ms. */
+  readonly longestMs: () => number
   /** Kills or pauses a server other than the one that is spared, its sweeper, or both, and starts anew what was killed. */
   disturb(random: Random, spared: number | undefined): Promise<void>
   /** Starts a server again that has ended by itself. */
@@ -67,16 +70,17 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-export async function startServers(folder: string, rules: readonly object[]): Promise<Servers> {
+export async function startServers(store: Pick<SharedStore, 'env'>, rules: readonly object[]): Promise<Servers> {
   const environment = {
     ...times,
+    ...store.env,
     BERTH_RETENTION_RULES: JSON.stringify(rules),
-    BERTH_STORAGE_FILESYSTEM_ROOT: folder,
     BERTH_LOG_LEVEL: 'warn',
     BERTH_LOG_FORMAT: 'json',
   }
   const ports = [await freePort(), await freePort()]
   const complaints: string[] = []
+  let longestMs = 0
   const counts = { killed: 0, paused: 0 }
   const start = (port: number): Daemon =>
     startDaemon(process.execPath, [berth, 'serve'], {
@@ -146,6 +150,7 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
     urls: ports.map((port) => `http://127.0.0.1:${port}`),
     counts,
     complaints: () => complaints,
+    longestMs: () => longestMs,
     disturb,
     revive,
     sampleMemory(onMemory) {
@@ -162,7 +167,11 @@ export async function startServers(folder: string, rules: readonly object[]): Pr
         await daemon.stop()
         return ''
       }
-      const { code, stdout, stderr } = await attempt(process.execPath, [berth, command], { env: environment })
+      const began = performance.now()
+      // At its low priority it waits for servers, clients and whatever else the machine does.
+      const options = { env: environment, timeoutMs: 600_000 }
+      const { code, stdout, stderr } = await attempt(process.execPath, [berth, command], options)
+      longestMs = Math.max(longestMs, performance.now() - began)
       if (code !== 0) complaints.push(`berth ${command}: ${stderr}`)
       return stdout.toString()
     },

@@ -10,6 +10,7 @@ import type { HttpContext, Services } from '../context.ts'
 import { sendEmpty } from '../json.ts'
 import { frameParts } from '../multipart.ts'
 import { formatContentRange, parseRange } from '../range.ts'
+import { dropsCredentials, isPlainRange, sendRedirect } from '../redirect.ts'
 import { sendStream } from '../send.ts'
 
 export interface BlobTarget {
@@ -19,7 +20,7 @@ export interface BlobTarget {
 
 const mediaType = 'application/octet-stream'
 
-/** Conditions about which a server that sends the file knows less than we do. */
+/** Conditions about which a server that sends the file, or the store, knows less than we do. */
 const ownConditions = ['if-match', 'if-range', 'if-modified-since', 'if-unmodified-since'] as const
 
 /** Ranges of one answer that are open at once: each may hold a file. */
@@ -130,6 +131,26 @@ async function leaveToFront(
   return true
 }
 
+/**
+ * Sends the client to the store, where that signs URLs and has the blob as one object. The client repeats its range and conditions there: what the store
+ * would read otherwise than we do stays here, and a range that cannot be satisfied is refused here.
+ */
+async function redirectToStore(
+  ctx: HttpContext,
+  { name, digest }: BlobTarget,
+  { registry, limits, mayRedirect }: Services,
+): Promise<boolean> {
+  const { headers } = ctx.req
+  if (!mayRedirect(ctx.state.address) || !isPlainRange(headers.range)) return false
+  if (ownConditions.some((condition) => headers[condition] !== undefined)) return false
+  const signed = await registry.blobs.sign(name, digest)
+  if (signed === undefined || !dropsCredentials(headers.host, signed.url)) return false
+  if (headers.range !== undefined) parseRange(headers.range, signed.size, limits.maxRanges)
+  ctx.set('Docker-Content-Digest', digest)
+  sendRedirect(ctx, signed.url)
+  return true
+}
+
 export async function getBlob(ctx: HttpContext, target: BlobTarget, services: Services): Promise<void> {
   const { name, digest } = target
   const { headers, method } = ctx.req
@@ -137,6 +158,7 @@ export async function getBlob(ctx: HttpContext, target: BlobTarget, services: Se
   // RFC 9110 §14.2: a range is for GET only.
   if (method === 'HEAD') return headBlob(ctx, target, services)
   if (await leaveToFront(ctx, target, services)) return
+  if (await redirectToStore(ctx, target, services)) return
   const header = allowsRange(ctx.get('If-Range') || undefined, digest) ? headers.range : undefined
   let ranges: readonly ByteRange[] = []
   const blob = await services.registry.blobs.open(name, digest, (size) => {

@@ -42,7 +42,11 @@ async function eraseBytes(sweep: SweepContext, { candidate, segments }: Judged, 
   if (wasThere) counts.blobs++
 }
 
-/** Deletes the bytes, and when these are gone for good, the links: an id once dead is never named again. Returns the ids of which nothing is left. */
+/**
+ * Deletes the bytes, and when these are gone for good, the links: an id once dead is never named again. A store that looks before it removes might take a
+ * link away that was just made to other bytes: there they stay, dead, until a push replaces them or a scrub removes them. Returns the ids of which
+ * nothing else is left.
+ */
 async function erase(sweep: SweepContext, unused: readonly Judged[], cancel: Cancel): Promise<ReadonlySet<string>> {
   const { driver, limits } = sweep
   const dead: Judged[] = []
@@ -60,7 +64,8 @@ async function erase(sweep: SweepContext, unused: readonly Judged[], cancel: Can
       workOrCount(sweep, async () => {
         // A link that power loss brings back names no bytes.
         const options = { ...cancel, durable: false }
-        for (const { key, version } of uses) await driver.remove(key, { ...options, ifUnchanged: version })
+        const removable = driver.removal === 'exact' ? uses : []
+        for (const { key, version } of removable) await driver.remove(key, { ...options, ifUnchanged: version })
         gone.add(candidate.id)
       }),
     )

@@ -9,18 +9,33 @@ import { readManifest, readTag } from '../lookup.ts'
 import { findNamingTags } from '../named.ts'
 import type { SweepContext } from './context.ts'
 
-/** A tag is read, then its manifest is seen to be absent, then that version is removed: a tag written meanwhile is another version. */
+/**
+ * A tag is read, then its manifest is seen to be absent, then that version is removed: a tag written meanwhile is another version. Where the store looks
+ * before it removes, somebody may move the tag in between: there only tags go that nobody has moved for a lease. Returns how many dead ones were left.
+ */
 async function removeDeadTags(
   sweep: SweepContext,
   repository: RepositoryName,
   digest: Digest,
   cancel: Cancel,
-): Promise<void> {
-  for (const { key, version } of await findNamingTags(sweep, repository, digest, cancel)) {
-    if ((await readManifest(sweep, repository, digest, cancel)) !== undefined) return
-    if (sweep.mode === 'sweep') await sweep.driver.remove(key, { ...cancel, ifUnchanged: version })
-    sweep.counts.tags++
+): Promise<number> {
+  const { driver, counts, mode } = sweep
+  let left = 0
+  for (const { key, version, modified } of await findNamingTags(sweep, repository, digest, cancel)) {
+    if ((await readManifest(sweep, repository, digest, cancel)) !== undefined) return 0
+    if (driver.removal === 'looks first' && (await isYoung(sweep, key, modified, cancel))) {
+      left++
+      continue
+    }
+    if (mode === 'sweep') await driver.remove(key, { ...cancel, ifUnchanged: version })
+    counts.tags++
   }
+  return left
+}
+
+async function isYoung({ driver, limits }: SweepContext, key: string, modified: number, cancel: Cancel) {
+  const { now } = await driver.list(key.slice(0, key.lastIndexOf('/') + 1), { ...cancel, limit: 1, times: true })
+  return now - modified < limits.leaseMs
 }
 
 /**
@@ -73,15 +88,15 @@ async function settleNote(
   }
 }
 
-/** Cleans up behind one manifest, whether it is there or not. `pushing`: a push is under way that may name it, so look again later. */
+/** Cleans up behind one manifest, whether it is there or not. `waiting`: a push is under way that may name it, or a dead tag is too young; look again later. */
 export async function cleanNames(
   sweep: SweepContext,
   repository: RepositoryName,
   digest: Digest,
   cancel: Cancel,
-): Promise<'clean' | 'pushing'> {
+): Promise<'clean' | 'waiting'> {
   const { driver, counts, mode } = sweep
-  await removeDeadTags(sweep, repository, digest, cancel)
+  const deadTags = await removeDeadTags(sweep, repository, digest, cancel)
   let [isPushing, isNamed, hasNote] = [false, false, false]
   const marks: { readonly key: string; readonly incarnation: string }[] = []
   const lost: string[] = []
@@ -112,5 +127,5 @@ export async function cleanNames(
     await settleNote(sweep, repository, digest, { isThere, isNamed, hasNote, lost }, cancel)
     for (const key of lost) await driver.remove(key, cancel)
   }
-  return isPushing ? 'pushing' : 'clean'
+  return isPushing || deadTags > 0 ? 'waiting' : 'clean'
 }

@@ -17,6 +17,8 @@ import { endIdleUploads } from './uploads.ts'
 export interface Sweep {
   /** Goes through everything once. `look` changes nothing and counts what would be done. `report` is told how far a run is. */
   run(mode: SweepContext['mode'], options?: Cancel & { readonly report?: SweepContext['report'] }): Promise<SweepCounts>
+  /** Whether something was taken back of which a copy may still land: only a run after the copy window, of this very sweep, goes on with it. */
+  awaitsCopies(): boolean
 }
 
 export interface SweepDependencies extends Context, Pick<SweepContext, 'tracksUntagged'> {
@@ -81,5 +83,6 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
       if (mode === 'sweep') counts.leftovers = (await tidyScratch(sweep, cancel)) + (await sweep.driver.tidy(cancel))
       return counts
     },
+    awaitsCopies: () => dependencies.driver.promotion === 'copy' && swept.size > 0,
   }
 }

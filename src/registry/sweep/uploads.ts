@@ -28,7 +28,9 @@ async function takeBack(sweep: SweepContext, known: Candidate, cancel: Cancel): 
   if (mode === 'sweep') await driver.remove(sessionKey(id), cancel)
   const { candidate, claims, entries } = await findDigests(sweep, known, cancel)
   if (mode === 'sweep') for (const key of entries) await driver.remove(key, cancel)
-  const hasLanded = driver.promotion === 'move' || mode === 'look' || hasWaited(sweep, uploadPrefix(id))
+  // A closing request claims, then looks for the session, then publishes: without a claim nothing was published, and nothing will lead here a second time.
+  const hasLanded =
+    driver.promotion === 'move' || mode === 'look' || claims.length === 0 || hasWaited(sweep, uploadPrefix(id))
   return { id, candidate: hasLanded ? candidate : undefined, claims }
 }
 

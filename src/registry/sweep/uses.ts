@@ -32,7 +32,7 @@ export interface Look {
   readonly isLeased: boolean
   /** The bytes that are there. */
   readonly segments: readonly Segment[]
-  /** Whether anything is: links, bytes, or what is said of them. */
+  /** Whether anything is that a collection removes: links, bytes, or what is said of them. */
   readonly isThere: boolean
 }
 
@@ -52,7 +52,9 @@ export async function lookAtLinks(sweep: SweepContext, candidate: Candidate, can
     }
   }
   const { isAnyYoung, segments, isThere } = await lookAtData(sweep, candidate, uses, cancel)
-  return { candidate, uses, isLeased: isUnreadable || isAnyYoung, segments, isThere: isThere || uses.length > 0 }
+  // Links of bytes that are gone stay where they cannot be removed for certain.
+  const hasLinks = uses.length > 0 && driver.removal === 'exact'
+  return { candidate, uses, isLeased: isUnreadable || isAnyYoung, segments, isThere: isThere || hasLinks }
 }
 
 /** Whether a link or its renewal is younger than the lease. The renewals are read after the links; the store's time comes with them. */

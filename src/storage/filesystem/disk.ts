@@ -1,7 +1,7 @@
 /** What the parts of the folder driver share: the system calls, the paths, and the little that is remembered between calls. */
 import { LRUCache } from 'lru-cache'
 import type { KeyRules } from '../keys.ts'
-import { createTransferBuffers, type TransferBuffers } from './buffers.ts'
+import { createTransferBuffers, type TransferBuffers } from '../buffers.ts'
 import { type Calls, createBackgroundCalls, createLocalCalls, createNetworkCalls } from './calls.ts'
 import type { Children } from './children.ts'
 import type { FilesystemOptions } from './driver.ts'

@@ -82,6 +82,7 @@ function assemble(disk: Disk, ballast: Ballast, { mount }: FilesystemOptions): D
     durable || mount === 'network' ? 'power loss' : 'kill'
   return {
     promotion: 'move',
+    removal: 'exact',
     // The tree is the tree of the keys, see `paths.ts`.
     pathOf: (key) => relative(disk.paths.root, placeOf(key).path),
     read: (key) => translateErrors(`reading ${key}`, () => readValue(disk, placeOf(key))),

@@ -7,7 +7,7 @@ import { chunkOf } from '../../registry/harness.ts'
 import { a, b, createClient, createFacts, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
 import { longMs, type Process, type Simulation, type SimulationOptions } from '../simulation.ts'
 
-export interface Scenario extends Omit<SimulationOptions, 'chooser' | 'defect'> {
+export interface Scenario extends Omit<SimulationOptions, 'chooser' | 'defect' | 'openStore'> {
   readonly name: string
   /** Prepares the store and starts the processes. */
   readonly start: (simulation: Simulation, facts: Facts) => Promise<void>

@@ -62,6 +62,16 @@ export const uploads: readonly Scenario[] = [
     },
   },
   {
+    name: 'mount | upload into the same repository | collector',
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const { client, collectors } = starter(simulation, facts)
+      client('mount', (each) => each.mount(b, 'x', a))
+      client('upload', (each) => each.upload(b, 'x'))
+      await collectors(1)
+    },
+  },
+  {
     name: 'upload | two sweeps of uploads',
     longs: 1,
     kills: 1,

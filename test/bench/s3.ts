@@ -1,0 +1,244 @@
+/**
+ * `npm run bench:s3`: Berth on a bucket beside the S3 server alone, in one run, in turns, medians; both on the same cores. A measurement, never a test. It
+ * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`; the crowd writes 32 GiB.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Registry, startBerth } from '../clients/berth.ts'
+import { freePort } from '../clients/port.ts'
+import { digestOf } from '../clients/layout.ts'
+import { type Daemon, run, startDaemon } from '../clients/process.ts'
+import { createBucketFor } from '../s3/open.ts'
+import { type S3Server, startVersitygw } from '../s3/servers.ts'
+import { s3Environment } from '../s3/settings.ts'
+import { runWrk } from './load/client.ts'
+import { readMemory, watchMemory } from './memory.ts'
+import { median } from './statistics.ts'
+
+const mebibyte = 1024 * 1024
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    mebibytes: { type: 'string', default: '256' },
+    crowd: { type: 'string', default: '32' },
+  },
+})
+const rounds = Number(values.rounds)
+const mebibytes = Number(values.mebibytes)
+const crowd = Number(values.crowd)
+
+/** What a link of 100 MB/s lets through. */
+const linkBytes = 100_000_000
+const repository = 'bench/image'
+
+interface Place {
+  readonly server: S3Server
+  readonly bucket: string
+  readonly file: string
+  readonly digest: string
+}
+
+/** MiB a second of some curls at once. */
+async function transfer(streams: number, args: (stream: number) => Promise<readonly string[]>): Promise<number> {
+  const all = await Promise.all(Array.from({ length: streams }, (_, stream) => args(stream)))
+  const began = performance.now()
+  const codes = await Promise.all(
+    all.map((each) => run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', ...each], { timeoutMs: 600_000 })),
+  )
+  const seconds = (performance.now() - began) / 1000
+  if (codes.some((code) => !/^20[01]$/.test(code))) throw new Error(`a transfer was answered ${codes.join(' ')}`)
+  return (streams * mebibytes) / seconds
+}
+
+/** The same of some clients of S3, which send parts; the slowest counts. */
+async function sendParts(streams: number, place: Place, endpoint: string): Promise<number> {
+  const script = join(import.meta.dirname, 'multipart.ts')
+  const times = await Promise.all(
+    Array.from({ length: streams }, () =>
+      run(process.execPath, [script, endpoint, place.bucket, `parts-${++count}`, place.file], { timeoutMs: 600_000 }),
+    ),
+  )
+  return (streams * mebibytes) / (Math.max(...times.map(Number)) / 1000)
+}
+
+function signed({ server }: Place): readonly string[] {
+  const { region, accessKeyId, secretAccessKey } = server
+  const hash = ['-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD']
+  return ['--aws-sigv4', `aws:amz:${region}:s3`, '--user', `${accessKeyId}:${secretAccessKey}`, ...hash]
+}
+
+const pull =
+  (berth: Registry, { digest }: Place) =>
+  async (): Promise<readonly string[]> => ['-L', `${berth.url}/v2/${repository}/blobs/${digest}`]
+
+let count = 0
+
+/** Another name of the same: redirects go there, and a name has to be looked up. */
+const elsewhereOf = (endpoint: string): string => endpoint.replace('127.0.0.1', 'localhost')
+
+const pullStraight = (place: Place) => async (): Promise<readonly string[]> => [
+  ...signed(place),
+  `${elsewhereOf(place.server.endpoint)}/${place.bucket}/straight`,
+]
+const pushStraight = (place: Place, endpoint: string) => async (): Promise<readonly string[]> => [
+  ...signed(place),
+  '-T',
+  place.file,
+  `${endpoint}/${place.bucket}/${++count > 1 ? `pushed-${count}` : 'straight'}`,
+]
+
+/** Each to a repository of its own, where the blob is not yet; the store then has the bytes, but a push brings them all the same. */
+const push = (berth: Registry, place: Place) => async (): Promise<readonly string[]> => {
+  const started = await fetch(`${berth.url}/v2/${repository}-${++count}/blobs/uploads/`, { method: 'POST' })
+  const location = new URL(started.headers.get('location') ?? '', berth.url)
+  location.searchParams.set('digest', place.digest)
+  return ['-X', 'PUT', '-H', 'Content-Type: application/octet-stream', '-T', place.file, location.href]
+}
+
+interface Row {
+  readonly name: string
+  readonly straight: () => Promise<number>
+  readonly ours: () => Promise<number>
+  readonly target: number
+}
+
+async function measure({ name, straight, ours, target }: Row): Promise<void> {
+  const speeds: { straight: number[]; ours: number[] } = { straight: [], ours: [] }
+  for (let round = 0; round < rounds; round++) {
+    speeds.straight.push(await straight())
+    speeds.ours.push(await ours())
+  }
+  const [theirs, mine] = [median(speeds.straight), median(speeds.ours)]
+  const verdict = mine / theirs >= target ? 'holds' : 'DOES NOT HOLD'
+  console.log(
+    `| ${name} | ${mine.toFixed(0)} | ${theirs.toFixed(0)} | ${(mine / theirs).toFixed(2)} | ${target}: ${verdict} |`,
+  )
+}
+
+async function measureManifests(place: Place): Promise<void> {
+  const env = { ...s3Environment(place.server, place.bucket), BERTH_WORKERS_COUNT: '1', BERTH_LOG_LEVEL: 'warn' }
+  const berth = await startBerth({ env })
+  try {
+    const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: place.digest, size: 1 }
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+    const body = JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [] })
+    const url = `${berth.url}/v2/${repository}/manifests/v1`
+    const answer = await fetch(url, { method: 'PUT', body, headers: { 'content-type': mediaType } })
+    if (answer.status !== 201) throw new Error(`the manifest was answered ${answer.status}`)
+    const speeds: number[] = []
+    for (let round = 0; round <= rounds; round++) {
+      const { count: requests, seconds } = await runWrk({ url, connections: 16, ms: 3000, headers: {} })
+      // The first is a warm-up.
+      if (round > 0) speeds.push(requests / seconds)
+    }
+    const speed = median(speeds)
+    console.log(
+      `\nManifest by tag, one process, 16 connections: ${speed.toFixed(0)} a second; 800 wanted: ${speed >= 800 ? 'holds' : 'DOES NOT HOLD'}`,
+    )
+  } finally {
+    await berth.stop()
+  }
+}
+
+/** All at once; the most that all processes of Berth had in memory meanwhile. */
+async function measureCrowd(place: Place): Promise<void> {
+  const berth = await startBerth({ env: { ...s3Environment(place.server, place.bucket), BERTH_LOG_LEVEL: 'warn' } })
+  try {
+    const idle = (await readMemory(berth.pid)).map((one) => Math.round(one / mebibyte))
+    const stop = watchMemory(berth.pid, 50)
+    const speed = await transfer(crowd, push(berth, place))
+    const { bytes, each } = await stop()
+    const [total = 0, ...parts] = [bytes, ...each].map((one) => Math.round(one / mebibyte))
+    console.log(
+      `\n${crowd} uploads of ${mebibytes} MiB at once: ${speed.toFixed(0)} MiB/s, at most ${total} MiB in memory (${parts.join(' + ')}; idle ${idle.join(' + ')}); 900 allowed: ${total < 900 ? 'holds' : 'DOES NOT HOLD'}`,
+    )
+  } finally {
+    await berth.stop()
+  }
+}
+
+async function startLink(target: string): Promise<{ readonly endpoint: string; readonly daemon: Daemon }> {
+  const port = await freePort()
+  const args = [join(import.meta.dirname, 'throttle.ts'), port, new URL(target).port, linkBytes].map(String)
+  return { endpoint: `http://127.0.0.1:${port}`, daemon: startDaemon(process.execPath, args) }
+}
+
+async function measureTransfers(place: Place): Promise<void> {
+  const env = { ...s3Environment(place.server, place.bucket), BERTH_LOG_LEVEL: 'warn' }
+  const link = await startLink(place.server.endpoint)
+  const elsewhere = elsewhereOf(place.server.endpoint)
+  const [streaming, redirecting, narrow] = await Promise.all([
+    startBerth({ env }),
+    startBerth({
+      env: { ...env, BERTH_STORAGE_S3_REDIRECT: 'true', BERTH_STORAGE_S3_REDIRECT_ENDPOINT: elsewhere },
+    }),
+    startBerth({ env: { ...env, BERTH_STORAGE_S3_ENDPOINT: link.endpoint } }),
+  ])
+  try {
+    await transfer(1, pushStraight(place, place.server.endpoint))
+    await run('curl', ['-s', '-o', '/dev/null', ...(await pushTo(streaming, place))])
+    console.log('| operation | Berth MiB/s | straight MiB/s | ratio | target |\n|---|---|---|---|---|')
+    const rows = [1, 4].flatMap((streams): Row[] => {
+      const of = `${mebibytes} MiB, ${streams === 1 ? '1 stream' : `${streams} streams`}`
+      const straight = () => transfer(streams, pullStraight(place))
+      return [
+        {
+          name: `pull by redirect of ${of}`,
+          straight,
+          ours: () => transfer(streams, pull(redirecting, place)),
+          target: 0.95,
+        },
+        {
+          name: `streamed pull of ${of}`,
+          straight,
+          ours: () => transfer(streams, pull(streaming, place)),
+          target: 0.6,
+        },
+        {
+          name: `push of ${of} (straight: parts)`,
+          straight: () => sendParts(streams, place, place.server.endpoint),
+          ours: () => transfer(streams, push(streaming, place)),
+          target: 0.5,
+        },
+        {
+          name: `push of ${of}, link of 100 MB/s (straight: parts)`,
+          straight: () => sendParts(streams, place, link.endpoint),
+          ours: () => transfer(streams, push(narrow, place)),
+          target: 0.9,
+        },
+      ]
+    })
+    for (const row of rows) await measure(row)
+    const whole = () => transfer(1, pushStraight(place, place.server.endpoint))
+    const ours = () => transfer(1, push(streaming, place))
+    await measure({ name: `push of ${mebibytes} MiB, 1 stream (straight: one PUT)`, straight: whole, ours, target: 0 })
+  } finally {
+    await Promise.all([streaming, redirecting, narrow].map((berth) => berth.stop()))
+    await link.daemon.stop()
+  }
+}
+
+/** The blob that is pulled. */
+async function pushTo(berth: Registry, place: Place): Promise<readonly string[]> {
+  const started = await fetch(`${berth.url}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
+  const location = new URL(started.headers.get('location') ?? '', berth.url)
+  location.searchParams.set('digest', place.digest)
+  return ['-X', 'PUT', '-H', 'Content-Type: application/octet-stream', '-T', place.file, location.href]
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'berth-bench-s3-'))
+const server = await startVersitygw()
+try {
+  const bytes = randomBytes(mebibytes * mebibyte)
+  const place = { server, bucket: await createBucketFor(server), file: join(folder, 'blob'), digest: digestOf(bytes) }
+  await writeFile(place.file, bytes)
+  await measureTransfers(place)
+  await measureManifests(place)
+  await measureCrowd(place)
+} finally {
+  await server.remove()
+  await rm(folder, { recursive: true, force: true })
+}
