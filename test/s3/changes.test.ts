@@ -124,7 +124,7 @@ describe('changes under faults', { skip: reasonToSkip('versitygw') }, () => {
       })
 
       it(`ends the attempts at a ${call}, of which nobody knows whether it has happened`, async () => {
-        const hasty = await scene.open({ socketTimeoutMs: 100 })
+        const hasty = await scene.open({ socketTimeoutMs: 600 })
         await assert.rejects(start(hasty, { kind: 'hang' }), isUnavailable)
         assert.equal(scene.calls().filter((one) => one === call).length, 1)
       })
@@ -149,7 +149,7 @@ describe('changes under faults', { skip: reasonToSkip('versitygw') }, () => {
 
     for (const fault of [lost, { kind: 'hang after' }] as const) {
       it(`${fault.kind}: what has landed is done, by one copy`, async () => {
-        const hasty = await scene.open({ socketTimeoutMs: 250 })
+        const hasty = await scene.open({ socketTimeoutMs: 600 })
         scene.play(failNext('CopyObject', fault))
         assert.equal(await hasty.promote(entry, record), 'done')
         assert.equal(copies(), 1)
@@ -165,7 +165,7 @@ describe('changes under faults', { skip: reasonToSkip('versitygw') }, () => {
       { kind: 'status', status: 502, code: 'BadGateway' },
     ] as const) {
       it(`${fault.kind} ${'code' in fault ? fault.code : ''}: the copy may still land, so it is not sent again`, async () => {
-        const hasty = await scene.open({ socketTimeoutMs: 250 })
+        const hasty = await scene.open({ socketTimeoutMs: 600 })
         scene.play(failNext('CopyObject', fault))
         await assert.rejects(hasty.promote(entry, record), isUnavailable)
         assert.equal(copies(), 1)

@@ -16,7 +16,7 @@ const small = Buffer.from('a small value')
 const twoParts = variedBytes(5 * mebibyte + 1000)
 const maxAttempts = 4
 /** For the faults that are silent. */
-const socketTimeoutMs = 250
+const socketTimeoutMs = 1000
 
 interface Operation {
   /** What is there before, past the proxy; returns what `run` needs of it. */

@@ -102,7 +102,7 @@ describe('reading under faults', { skip: reasonToSkip('versitygw') }, () => {
   })
 
   it('takes a silent store for a broken one', async () => {
-    const hasty = await scene.open({ socketTimeoutMs: 100 })
+    const hasty = await scene.open({ socketTimeoutMs: 500 })
     scene.play(failNext('GetObject', { kind: 'hang in answer', bytes: mebibyte }))
     assert.ok((await copied(await hasty.open(key, range))).equals(asked))
     scene.play(failNext('GetObject', { kind: 'hang' }))
@@ -112,12 +112,12 @@ describe('reading under faults', { skip: reasonToSkip('versitygw') }, () => {
   })
 
   it('waits for a slow client: a pause of its own is not silence of the store', async () => {
-    const hasty = await scene.open({ socketTimeoutMs: 100 })
+    const hasty = await scene.open({ socketTimeoutMs: 500 })
     await direct.write(key, Buffer.concat([bytes, bytes, bytes]))
     let isFirst = true
     const target = new Writable({
       write(_chunk, _encoding, done) {
-        // Ten times what a silent store is given, and undici looks at its clock every half second.
+        // Three times what a silent store is given.
         setTimeout(done, isFirst ? 1500 : 0)
         isFirst = false
       },
