@@ -1,6 +1,6 @@
 /**
  * `npm run bench:s3`: Berth on a bucket beside the S3 server alone, in one run, in turns, medians; both on the same cores. A measurement, never a test. It
- * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`; the crowd writes 32 GiB.
+ * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`; the crowd writes 8 GiB, with `--mebibytes 1024` 32.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

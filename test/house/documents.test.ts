@@ -43,7 +43,7 @@ for (const path of documents) {
     test('npm scripts exist', () => {
       const builtIn = new Set(['ci', 'install'])
       for (const code of codeOf(path)) {
-        const [, script] = /^(?:[A-Z_]+=\S+ )*npm (?:run )?([a-z:]+)/.exec(code) ?? []
+        const [, script] = /^(?:[A-Z_]+=\S+ )*npm (?:run )?([a-z0-9:]+)/.exec(code) ?? []
         if (script !== undefined) assert.ok(builtIn.has(script) || Object.hasOwn(manifest.scripts, script), code)
       }
     })
