@@ -89,6 +89,7 @@ describe('bytes of large objects', () => {
       'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n',
       `HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "e"\r\n${last}\r\n\r\nabcde`,
       head(1, 6, 10),
+      `${head(0, 5, 10).replace('HTTP/1.1', 'HTTP/1.0')}abcde`,
       head(0, 4, 10),
       head(0, 5, 10, 'Transfer-Encoding: chunked\r\n'),
     ]) {

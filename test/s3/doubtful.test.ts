@@ -94,4 +94,27 @@ describe('behind something else', () => {
     assert.equal(opened?.size, 5)
     await opened?.close()
   })
+
+  it('a store that the SDK was told of by its environment is none of AWS: bodies are signed, and no DELETE is relied on', async (t) => {
+    const hashes: (string | undefined)[] = []
+    server = createServer(
+      store(({ method, headers }, response) => {
+        if (method === 'PUT') hashes.push(String(headers['x-amz-content-sha256']))
+        response.end()
+      }),
+    )
+    const there = await listen('http')
+    const warnings: string[] = []
+    // Each of the SDK's clients reads it when it is used first.
+    process.env['AWS_ENDPOINT_URL_S3'] = there.endpoint
+    t.after(() => delete process.env['AWS_ENDPOINT_URL_S3'])
+    const warn = (text: string): void => void warnings.push(text)
+    driver = await openS3(there, 'bucket', { endpoint: undefined, pathStyle: 'on', warn })
+    assert.equal(driver.removal, 'looks first')
+    assert.ok(warnings.some((text) => text.includes(there.endpoint)))
+    const writer = await driver.writeStream('data/a')
+    await writer.write(Buffer.from('x'))
+    await writer.seal()
+    assert.match(hashes.join(), /^[0-9a-f]{64}$/)
+  })
 })
