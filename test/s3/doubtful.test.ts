@@ -117,4 +117,19 @@ describe('behind something else', () => {
     await writer.seal()
     assert.match(hashes.join(), /^[0-9a-f]{64}$/)
   })
+
+  it('large bodies that come in an unusual way, and are read slowly, hold up no small ones', async () => {
+    server = createServer(
+      store(({ headers }, response) => {
+        if (headers.range === undefined) response.end('small')
+        // Chunked: without a length, and its end does not come.
+        else response.writeHead(206, { 'Content-Range': 'bytes 0-4/5' }).write('lar')
+      }),
+    )
+    driver = await openS3(await listen('http'), 'bucket', { maxConnections: 1 })
+    const slow = [await driver.open('data/a', { start: 0, end: 5 }), await driver.open('data/a', { start: 0, end: 5 })]
+    const signal = AbortSignal.timeout(5000)
+    assert.equal((await driver.read('data/b', { signal }))?.bytes.toString(), 'small')
+    for (const each of slow) await each?.close()
+  })
 })
