@@ -10,10 +10,11 @@ const maxPage = 1000
 export async function listKeys(store: S3Store, prefix: string, options: ListOptions): Promise<Listing> {
   const { after, delimiter, limit } = options
   const fold = delimiter === undefined ? undefined : foldWithin(prefix, after)
-  if (fold === undefined || after === undefined) return listFrom(store, prefix, options, lastSkipped(prefix, after))
+  const from = lastSkipped(prefix, after)
+  if (fold === undefined) return listFrom(store, prefix, options, from)
   // Whether a fold in which the list begins is listed, stores see differently: it is, if a key in it is behind.
   const { signal } = options
-  const inside = await listPage(store, fold, { limit: 1, signal }, after)
+  const inside = await listPage(store, fold, { limit: 1, signal }, from)
   const rest = await listFrom(store, prefix, options, lastSkipped(prefix, fold))
   if (inside.objects.length === 0) return rest
   const entries = [{ key: fold }, ...rest.entries]
