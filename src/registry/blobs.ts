@@ -5,10 +5,10 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
 import { withTarget } from '../storage/target.ts'
 import type { Context } from './context.ts'
-import { noteAndDo } from './garbage.ts'
+import { noteAndDo, noteGarbage } from './garbage.ts'
 import { maxKeptBlobBytes, readRecord } from './kept.ts'
 import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
-import { findSoundLink, isSound, type Link, readLink } from './links.ts'
+import { findSoundLink, hasBytes, isSound, type Link, readLink } from './links.ts'
 import { encodeRecord } from './records.ts'
 import type { Blobs, OpenBlob } from './registry.ts'
 import { openSegments } from './segments.ts'
@@ -98,18 +98,34 @@ async function openLink(
   return { digest, size, parts, close }
 }
 
-/** Makes our link from another's; ours stays when there is one. True when ours can be relied on afterwards. */
-async function linkFrom(context: Context, source: Link, repository: RepositoryName, cancel: Cancel): Promise<boolean> {
+/** `held`: our link is there, and cannot be relied on now; no other can be made. */
+type Linked = 'sound' | 'held' | 'none'
+
+/** Makes our link from another's; ours stays when there is one. */
+async function linkFrom(context: Context, source: Link, repository: RepositoryName, cancel: Cancel): Promise<Linked> {
   const { id, size, segments } = source
   const key = linkKey(source.digest, repository)
   const outcome = await context.driver.write(key, encodeRecord({ id, size, segments }), { ...cancel, ifAbsent: true })
   const ours = await readLink(context, repository, source.digest, cancel)
-  if (ours === undefined) return false
-  if (await isSound(context, ours, cancel)) return true
-  // A link that this request made to bytes that were going away is of no use to anybody; dead it does no harm, either.
-  if (outcome === 'written' && ours.id === id && context.driver.removal === 'exact')
-    await context.driver.remove(key, { ...cancel, ifUnchanged: ours.version })
-  return false
+  if (ours === undefined) return 'none'
+  if (await isSound(context, ours, cancel)) return 'sound'
+  return outcome === 'written' && ours.id === id ? takeBack(context, ours, cancel) : 'held'
+}
+
+/**
+ * Takes back a link that was just made to bytes that somebody marked. While bytes are there it stays: the mark may have been withdrawn because of this
+ * very link, and somebody else may rely on the link since; so the sweep is told of it. A link to bytes that are gone is of no use to anybody.
+ */
+async function takeBack(context: Context, link: Link, cancel: Cancel): Promise<Linked> {
+  const { id, repository, digest, version } = link
+  if (await hasBytes(context, link, cancel)) {
+    await noteGarbage(context, { digests: [digest], id }, cancel)
+    return 'held'
+  }
+  // Where a removal looks first it might hit what replaced the link; a dead one does no harm.
+  if (context.driver.removal !== 'exact') return 'held'
+  await context.driver.remove(linkKey(digest, repository), { ...cancel, ifUnchanged: version })
+  return 'none'
 }
 
 async function mountFromAny(
@@ -126,7 +142,8 @@ async function mountFromAny(
     const owner = parseLinkKey(key)
     if (owner === repository || !(await mayPull(owner))) continue
     const source = await readLink(context, owner, digest, cancel)
-    if (source !== undefined && (await linkFrom(context, source, repository, cancel))) return true
+    const linked = source === undefined ? 'none' : await linkFrom(context, source, repository, cancel)
+    if (linked !== 'none') return linked === 'sound'
   }
   return false
 }
@@ -199,7 +216,7 @@ export function createBlobs(context: Context): Blobs {
       if (from === undefined) return mountFromAny(context, repository, digest, mayPull, cancel)
       if (!(await mayPull(from))) return false
       const source = await readLink(context, from, digest, cancel)
-      return source !== undefined && linkFrom(context, source, repository, cancel)
+      return source !== undefined && (await linkFrom(context, source, repository, cancel)) === 'sound'
     },
 
     remove: (repository, digest, cancel = {}) => removeBlob(context, repository, digest, cancel),

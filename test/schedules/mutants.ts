@@ -184,9 +184,17 @@ export const mutants: readonly Mutant[] = [
     name: 'a link that a mount made stays where a removal looks first',
     change: {
       file: 'blobs.ts',
-      apply: replace(" && context.driver.removal === 'exact')", ')'),
+      apply: replace("if (context.driver.removal !== 'exact') return 'held'", ''),
     },
     removal: 'looks first',
+    scenarios: ['mount | upload into the same repository'],
+  },
+  {
+    name: 'a link that a mount made stays while there are bytes',
+    change: {
+      file: 'blobs.ts',
+      apply: replace('if (await hasBytes(context, link, cancel)) {', 'if (false) {'),
+    },
     scenarios: ['mount | upload into the same repository'],
   },
   {
