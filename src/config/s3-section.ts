@@ -132,7 +132,8 @@ const transfers = {
     min: '4MiB',
     max: '4GiB',
     default: '32MiB',
-    reason: 'Memory of bytes on their way to clients, in each process: two buffers for each, 1 MiB while that fits.',
+    reason:
+      'Memory of bytes on their way to clients, in each process: two buffers for each, of 4 MiB while that fits; connections that wait keep a quarter of it.',
   }),
   maxConnections: number({
     min: 1,

@@ -23,6 +23,17 @@ function unknown(digest: Digest): OciError {
   return new OciError('BLOB_UNKNOWN', 'the repository does not hold this blob', { detail: { digest } })
 }
 
+/** The key of the bytes, where they lie in one piece. */
+function soleSegmentOf(link: Link | undefined): string | undefined {
+  const [segment, ...more] = link?.segments ?? []
+  return more.length > 0 ? undefined : segment?.key
+}
+
+/** The same, but of a small blob: that is here before the client has asked elsewhere. */
+function signableKeyOf(link: Link | undefined): string | undefined {
+  return link === undefined || link.size <= maxKeptBlobBytes ? undefined : soleSegmentOf(link)
+}
+
 async function openRanges(
   context: Context,
   link: Link,
@@ -179,24 +190,24 @@ export function createBlobs(context: Context): Blobs {
       if (pathOf === undefined) return undefined
       const link = await findSoundLink(context, repository, digest, 'as it is', cancel)
       if (typeof link !== 'object') return undefined
-      const [segment, ...more] = link.segments
-      return segment === undefined || more.length > 0
-        ? undefined
-        : { digest, size: link.size, path: pathOf(segment.key) }
+      const key = soleSegmentOf(link)
+      return key === undefined ? undefined : { digest, size: link.size, path: pathOf(key) }
     },
 
     async sign(repository, digest, cancel = {}) {
-      const { driver } = context
+      const { driver, kept } = context
       if (driver.signUrl === undefined) return undefined
+      // Where the link led to it most often still leads: then both are looked at together.
+      const expected = signableKeyOf(kept?.links.get(linkKey(digest, repository)))
+      const early = expected === undefined ? undefined : { key: expected, stored: driver.stat(expected, cancel) }
+      early?.stored.catch(() => undefined)
       const link = await readLink(context, repository, digest, cancel)
-      const [segment, ...more] = link?.segments ?? []
-      // A small blob is here before the client has asked elsewhere.
-      if (link === undefined || segment === undefined || more.length > 0 || link.size <= maxKeptBlobBytes)
-        return undefined
+      const key = signableKeyOf(link)
+      if (link === undefined || key === undefined) return undefined
       // Readers prove: the link counts only if the bytes it names are there. The client opens them, so they are looked at here.
-      const stored = await driver.stat(segment.key, cancel)
+      const stored = await (early?.key === key ? early.stored : driver.stat(key, cancel))
       if (stored?.size !== link.size) return undefined
-      return { digest, size: link.size, url: await driver.signUrl(segment.key, cancel) }
+      return { digest, size: link.size, url: await driver.signUrl(key, cancel) }
     },
 
     async open(repository, digest, choose, cancel = {}) {

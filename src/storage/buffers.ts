@@ -12,20 +12,49 @@ const kibibyte = 1024
 const sizes = [1024 * kibibyte, 256 * kibibyte, 64 * kibibyte] as const
 const [largest, middle, smallest] = sizes
 
+/**
+ * From a socket to a socket: each read and each write wakes somebody up, so fewer are better (measured, decision 23).
+ */
+const socketSizes = [4096 * kibibyte, 2048 * kibibyte, ...sizes] as const
+
 /** This part of the budget may be kept while nothing runs. */
 const keptShare = 0.25
 
-export interface TransferBuffers {
+interface Budget {
   /** Counts a transfer that begins. */
   begin(): void
   /** Counts one that ended. */
   end(): void
   /** Bytes that one buffer should have now. */
   size(): number
+}
+
+export interface SocketBuffers extends Budget {
+  /** The most that connections without a transfer may keep. */
+  readonly maxIdleBytes: number
+}
+
+export interface TransferBuffers extends Budget {
   /** A buffer of at least so many bytes, whatever is in it. */
   take(bytes: number): Buffer
   /** Gives back one of `take`. Never one that a stream or a call may still use. */
   give(buffer: Buffer): void
+}
+
+/** Bytes that one of two buffers should have while so many transfers run. */
+function sizeWithin(budgetBytes: number, running: number, from: readonly number[]): number {
+  return from.find((size) => 2 * size * running <= budgetBytes) ?? smallest
+}
+
+/** The same budget for transfers between sockets, whose buffers stay with their connections. */
+export function createSocketBuffers(budgetBytes: number): SocketBuffers {
+  let running = 0
+  return {
+    begin: () => void running++,
+    end: () => void running--,
+    size: () => sizeWithin(budgetBytes, running, socketSizes),
+    maxIdleBytes: Math.floor(budgetBytes * keptShare),
+  }
 }
 
 /** `size` is the largest with which all that run fit into the budget, the smallest when none does. What is kept makes room for them. */
@@ -41,7 +70,7 @@ export function createTransferBuffers(budgetBytes: number): TransferBuffers {
       while (kept.length > 0 && kept.length > room()) kept.pop()
     },
     end: () => void running--,
-    size: () => sizes.find((size) => 2 * size * running <= budgetBytes) ?? smallest,
+    size: () => sizeWithin(budgetBytes, running, sizes),
     take: (bytes) => (bytes > middle ? (kept.pop() ?? Buffer.allocUnsafeSlow(largest)) : Buffer.allocUnsafeSlow(bytes)),
     give(buffer) {
       if (buffer.length === largest && kept.length < Math.min(maxKept, room())) kept.push(buffer)

@@ -1,18 +1,19 @@
 /**
  * `npm run bench:s3`: Berth on a bucket beside the S3 server alone, in one run, in turns, medians; both on the same cores. A measurement, never a test. It
- * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`; the crowd writes 8 GiB, with `--mebibytes 1024` 32.
+ * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`, and room: the crowd's bytes are 32 GiB, and versitygw has them twice for a moment. `--only` is for some of it.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { DeleteObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import { type Registry, startBerth } from '../clients/berth.ts'
 import { freePort } from '../clients/port.ts'
 import { digestOf } from '../clients/layout.ts'
 import { type Daemon, run, startDaemon } from '../clients/process.ts'
 import { createBucketFor } from '../s3/open.ts'
-import { type S3Server, startVersitygw } from '../s3/servers.ts'
+import { createClient, type S3Server, startVersitygw } from '../s3/servers.ts'
 import { s3Environment } from '../s3/settings.ts'
 import { runWrk } from './load/client.ts'
 import { readMemory, watchMemory } from './memory.ts'
@@ -22,13 +23,23 @@ const mebibyte = 1024 * 1024
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
-    mebibytes: { type: 'string', default: '256' },
+    mebibytes: { type: 'string', default: '1024' },
     crowd: { type: 'string', default: '32' },
+    only: { type: 'string', multiple: true, default: ['transfers', 'manifests', 'crowd'] },
   },
 })
 const rounds = Number(values.rounds)
 const mebibytes = Number(values.mebibytes)
 const crowd = Number(values.crowd)
+
+const parts: Readonly<Record<string, (place: Place) => Promise<void>>> = {
+  transfers: measureTransfers,
+  manifests: measureManifests,
+  crowd: measureCrowd,
+}
+for (const part of values.only) {
+  if (parts[part] === undefined) throw new Error(`--only is one of ${Object.keys(parts).join(', ')}, not ${part}`)
+}
 
 /** What a link of 100 MB/s lets through. */
 const linkBytes = 100_000_000
@@ -98,6 +109,31 @@ const push = (berth: Registry, place: Place) => async (): Promise<readonly strin
   return ['-X', 'PUT', '-H', 'Content-Type: application/octet-stream', '-T', place.file, location.href]
 }
 
+async function listObjects({ server, bucket }: Place): Promise<string[]> {
+  const client = createClient(server)
+  const found: string[] = []
+  try {
+    for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: bucket })) {
+      found.push(...Contents.flatMap(({ Key }) => Key ?? []))
+    }
+  } finally {
+    client.destroy()
+  }
+  return found
+}
+
+/** Removes what was written since, or all of it: disks are small. */
+async function makeRoom(place: Place, kept: ReadonlySet<string> = new Set()): Promise<void> {
+  const client = createClient(place.server)
+  try {
+    for (const Key of await listObjects(place)) {
+      if (!kept.has(Key)) await client.send(new DeleteObjectCommand({ Bucket: place.bucket, Key }))
+    }
+  } finally {
+    client.destroy()
+  }
+}
+
 interface Row {
   readonly name: string
   readonly straight: () => Promise<number>
@@ -105,11 +141,13 @@ interface Row {
   readonly target: number
 }
 
-async function measure({ name, straight, ours, target }: Row): Promise<void> {
+async function measure({ name, straight, ours, target }: Row, tidy: () => Promise<void>): Promise<void> {
   const speeds: { straight: number[]; ours: number[] } = { straight: [], ours: [] }
   for (let round = 0; round < rounds; round++) {
     speeds.straight.push(await straight())
+    await tidy()
     speeds.ours.push(await ours())
+    await tidy()
   }
   const [theirs, mine] = [median(speeds.straight), median(speeds.ours)]
   const verdict = mine / theirs >= target ? 'holds' : 'DOES NOT HOLD'
@@ -122,6 +160,7 @@ async function measureManifests(place: Place): Promise<void> {
   const env = { ...s3Environment(place.server, place.bucket), BERTH_WORKERS_COUNT: '1', BERTH_LOG_LEVEL: 'warn' }
   const berth = await startBerth({ env })
   try {
+    await run('curl', ['-s', '-o', '/dev/null', ...(await pushTo(berth, place))])
     const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: place.digest, size: 1 }
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     const body = JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [] })
@@ -180,6 +219,8 @@ async function measureTransfers(place: Place): Promise<void> {
   try {
     await transfer(1, pushStraight(place, place.server.endpoint))
     await run('curl', ['-s', '-o', '/dev/null', ...(await pushTo(streaming, place))])
+    const kept = new Set(await listObjects(place))
+    const tidy = () => makeRoom(place, kept)
     console.log('| operation | Berth MiB/s | straight MiB/s | ratio | target |\n|---|---|---|---|---|')
     const rows = [1, 4].flatMap((streams): Row[] => {
       const of = `${mebibytes} MiB, ${streams === 1 ? '1 stream' : `${streams} streams`}`
@@ -211,10 +252,11 @@ async function measureTransfers(place: Place): Promise<void> {
         },
       ]
     })
-    for (const row of rows) await measure(row)
+    for (const row of rows) await measure(row, tidy)
     const whole = () => transfer(1, pushStraight(place, place.server.endpoint))
     const ours = () => transfer(1, push(streaming, place))
-    await measure({ name: `push of ${mebibytes} MiB, 1 stream (straight: one PUT)`, straight: whole, ours, target: 0 })
+    const name = `push of ${mebibytes} MiB, 1 stream (straight: one PUT)`
+    await measure({ name, straight: whole, ours, target: 0 }, tidy)
   } finally {
     await Promise.all([streaming, redirecting, narrow].map((berth) => berth.stop()))
     await link.daemon.stop()
@@ -235,9 +277,10 @@ try {
   const bytes = randomBytes(mebibytes * mebibyte)
   const place = { server, bucket: await createBucketFor(server), file: join(folder, 'blob'), digest: digestOf(bytes) }
   await writeFile(place.file, bytes)
-  await measureTransfers(place)
-  await measureManifests(place)
-  await measureCrowd(place)
+  for (const part of values.only) {
+    await parts[part]?.(place)
+    await makeRoom(place)
+  }
 } finally {
   await server.remove()
   await rm(folder, { recursive: true, force: true })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseReference } from '../../src/oci/name.ts'
+import { createKeptRecords } from '../../src/registry/kept.ts'
 import { createLocalRegistry } from '../../src/registry/local.ts'
 import {
   chunkOf,
@@ -125,6 +126,25 @@ describe('driver calls', () => {
     }
     const unsigned = await count(world, async () => assert.equal(await registry.blobs.sign(repo, digest), undefined))
     assert.deepEqual(unsigned, { write: 0, list: 0, read: 0, remove: 0 })
+  })
+
+  it('of the URL of a blob whose link was read before: the link and the bytes are looked at together', async () => {
+    const world = createWorld()
+    const { registry, context, calls } = world
+    const driver = { ...context.driver, signUrl: async (key: string): Promise<string> => `https://store/${key}` }
+    const { blobs } = createLocalRegistry({ ...context, driver, kept: createKeptRecords() })
+    const digest = await pushBlob(registry, repo, 'too many for the memory'.repeat(1000))
+    const first = await blobs.sign(repo, digest)
+    calls.length = 0
+    const second = blobs.sign(repo, digest)
+    assert.deepEqual(
+      new Set(calls.map(({ method, key }) => `${method} ${key.split('/')[0]}`)),
+      new Set(['stat blobs', 'stat data']),
+    )
+    assert.deepEqual(await second, first)
+    assert.equal(calls.length, 2)
+    await registry.blobs.remove(repo, digest)
+    assert.equal(await blobs.sign(repo, digest), undefined)
   })
 
   it('of a DELETE of a manifest with t tags, and of a blob', async () => {

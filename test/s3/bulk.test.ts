@@ -6,7 +6,7 @@ import { createSecureContext, createServer as createTlsServer } from 'node:tls'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { createTransferBuffers } from '../../src/storage/buffers.ts'
+import { createSocketBuffers } from '../../src/storage/buffers.ts'
 import { type Bulk, createBulk } from '../../src/storage/s3/bulk.ts'
 import { createCertificate } from './certificate.ts'
 
@@ -16,6 +16,8 @@ const request = 'GET /b/k HTTP/1.1\r\nhost: x\r\n\r\n'
 function head(start: number, end: number, total: number, more = ''): string {
   return `HTTP/1.1 206 Partial Content\r\nContent-Length: ${end - start}\r\nContent-Range: bytes ${start}-${end - 1}/${total}\r\nETag: "e"\r\n${last}\r\n${more}\r\n`
 }
+
+const mebibyte = 1024 * 1024
 
 describe('bytes of large objects', () => {
   let server: Server
@@ -41,8 +43,7 @@ describe('bytes of large objects', () => {
     connections = []
   })
 
-  function open(socketTimeoutMs = 5000): void {
-    const buffers = createTransferBuffers(32 * 1024 * 1024)
+  function open(socketTimeoutMs = 5000, buffers = createSocketBuffers(32 * mebibyte)): void {
     const origin = `http://127.0.0.1:${port}`
     bulk = createBulk({ origin, secureContext: undefined, connectTimeoutMs: 2000, socketTimeoutMs, buffers })
   }
@@ -82,6 +83,44 @@ describe('bytes of large objects', () => {
       { numRuns: 40 },
     )
     assert.equal(connections.length, 1, 'the connection is used again')
+  })
+
+  it('come in smaller buffers as soon as many others are under way', async () => {
+    const buffers = createSocketBuffers(32 * mebibyte)
+    open(5000, buffers)
+    const size = 24 * mebibyte
+    answer = async (socket) => {
+      await send(socket, head(0, size, size))
+      await send(socket, Buffer.alloc(size))
+    }
+    const answered = await bulk.fetch({ range: { start: 0, end: size }, request })
+    const sizes: number[] = []
+    await answered?.body.copy(async (chunk) => {
+      sizes.push(chunk.buffer.byteLength)
+      if (sizes.filter((one) => one === 4 * mebibyte).length === 1) for (let i = 0; i < 40; i++) buffers.begin()
+    })
+    // Another lay with the socket, and was filled once more.
+    const large = sizes.indexOf(4 * mebibyte)
+    assert.ok(large >= 0 && sizes.length > large + 2)
+    assert.deepEqual(new Set(sizes.slice(large + 2)), new Set([256 * 1024]))
+  })
+
+  it('leave no more memory with connections that wait than the budget has for them', async () => {
+    const size = 3 * mebibyte
+    answer = async (socket) => {
+      await send(socket, head(0, size, size))
+      await send(socket, Buffer.alloc(size))
+    }
+    for (const [budget, expected] of [
+      [32 * mebibyte, 1],
+      [16 * mebibyte, 2],
+    ] as const) {
+      open(5000, createSocketBuffers(budget))
+      for (let i = 0; i < 2; i++) assert.equal((await fetchAll(0, size))?.length, size)
+      assert.equal(connections.length, expected)
+      bulk.close()
+      connections = []
+    }
   })
 
   it('are not what is asked: left to whoever reads errors', async () => {
@@ -219,7 +258,7 @@ describe('bytes of large objects', () => {
     t.after(() => secure.close())
     const address = secure.address()
     const securePort = typeof address === 'object' && address !== null ? address.port : 0
-    const limits = { connectTimeoutMs: 2000, socketTimeoutMs: 5000, buffers: createTransferBuffers(32 * 1024 * 1024) }
+    const limits = { connectTimeoutMs: 2000, socketTimeoutMs: 5000, buffers: createSocketBuffers(32 * mebibyte) }
     bulk = createBulk({
       origin: `https://localhost:${securePort}`,
       secureContext: createSecureContext({ ca: cert }),

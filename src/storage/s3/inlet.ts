@@ -16,6 +16,7 @@ export interface Inlet {
   release(chunk: Uint8Array): void
   /** Buffers are of this size from now on. */
   resize(bytes: number): void
+  readonly size: () => number
   readonly isWaiting: () => boolean
   readonly hasMore: () => boolean
   /** Nothing will come any more. */
@@ -47,6 +48,7 @@ export function createInlet(firstBytes: number): Inlet {
 
   return {
     resize,
+    size: () => size,
     nextBuffer: () => free.shift() ?? Buffer.allocUnsafeSlow(size),
     take(came) {
       let chunk = came

@@ -4,7 +4,7 @@
  */
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContext } from 'node:tls'
-import type { TransferBuffers } from '../buffers.ts'
+import type { SocketBuffers } from '../buffers.ts'
 import { S3Error } from './errors.ts'
 import { createInlet, type Inlet } from './inlet.ts'
 
@@ -16,7 +16,7 @@ export interface LineOptions {
   readonly connectTimeoutMs: number
   /** Silence after which it has failed, where somebody waits for it. */
   readonly socketTimeoutMs: number
-  readonly buffers: TransferBuffers
+  readonly buffers: SocketBuffers
 }
 
 export interface ResponseHead {
@@ -34,6 +34,8 @@ export interface Line {
   copy(bytes: number, write: (chunk: Uint8Array) => Promise<void>): Promise<void>
   /** Whether it can be asked: nothing has happened to it, and nothing came that nobody asked for. */
   readonly isUsable: () => boolean
+  /** What its buffers take. */
+  readonly heldBytes: () => number
   destroy(): void
 }
 
@@ -91,6 +93,7 @@ export function openLine(options: LineOptions, onClose: () => void): Line {
 
   return {
     isUsable: () => inlet.failure() === undefined && !inlet.hasMore(),
+    heldBytes: () => 2 * inlet.size(),
     destroy: () => fail('Closed', 'it was closed'),
     ask(request) {
       socket.write(request)
@@ -106,6 +109,8 @@ export function openLine(options: LineOptions, onClose: () => void): Line {
           left -= chunk.length
           if (left < 0) throw new S3Error('MalformedAnswer', undefined, 'the store sends more than it said')
           await write(chunk)
+          // Others may have begun meanwhile.
+          if (buffers.size() < inlet.size()) inlet.resize(buffers.size())
           release(chunk)
         }
       } catch (error) {

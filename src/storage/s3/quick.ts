@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Pool } from 'undici'
-import { createTransferBuffers } from '../buffers.ts'
+import { createSocketBuffers } from '../buffers.ts'
 import type { GetOptions, OpenedBody, ReadCalls } from './bucket.ts'
 import { type Bulk, createBulk } from './bulk.ts'
 import { type Address, trustedCertificates } from './client.ts'
@@ -156,7 +156,7 @@ export function createQuick(
     origin: ours.origin,
     // Made once: to read all certificates takes ms.
     secureContext: ca && createSecureContext({ ca }),
-    buffers: createTransferBuffers(options.readBufferBytes),
+    buffers: createSocketBuffers(options.readBufferBytes),
   })
   const keys = (): Promise<SigningKeys> => config.credentials()
   const sign: Sign = async (method, key, headers = {}) => {
