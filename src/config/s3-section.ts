@@ -132,8 +132,7 @@ const transfers = {
     min: '4MiB',
     max: '4GiB',
     default: '32MiB',
-    reason:
-      'Memory of bytes on their way to clients, in each process: two buffers for each, of 4 MiB while that fits; connections that wait keep a quarter of it.',
+    reason: 'Memory of bytes on their way to clients, in each process: two buffers for each, of 4 MiB while those fit.',
   }),
   maxConnections: number({
     min: 1,

@@ -8,8 +8,7 @@ import type { Context } from './context.ts'
 import { noteAndDo, noteGarbage } from './garbage.ts'
 import { maxKeptBlobBytes, readRecord } from './kept.ts'
 import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
-import { findSoundLink, hasBytes, isSound, type Link, readLink } from './links.ts'
-import { encodeRecord } from './records.ts'
+import { findSoundLink, hasBytes, type Link, readLink, shareLink } from './links.ts'
 import type { Blobs, OpenBlob } from './registry.ts'
 import { openSegments } from './segments.ts'
 
@@ -114,28 +113,25 @@ type Linked = 'sound' | 'held' | 'none'
 
 /** Makes our link from another's; ours stays when there is one. */
 async function linkFrom(context: Context, source: Link, repository: RepositoryName, cancel: Cancel): Promise<Linked> {
-  const { id, size, segments } = source
-  const key = linkKey(source.digest, repository)
-  const outcome = await context.driver.write(key, encodeRecord({ id, size, segments }), { ...cancel, ifAbsent: true })
-  const ours = await readLink(context, repository, source.digest, cancel)
-  if (ours === undefined) return 'none'
-  if (await isSound(context, ours, cancel)) return 'sound'
-  return outcome === 'written' && ours.id === id ? takeBack(context, ours, cancel) : 'held'
+  const { link, isNew, isSound } = await shareLink(context, source, repository, cancel)
+  if (link === undefined) return 'none'
+  if (isSound) return 'sound'
+  return isNew ? takeBack(context, link) : 'held'
 }
 
 /**
  * Takes back a link that was just made to bytes that somebody marked. While bytes are there it stays: the mark may have been withdrawn because of this
- * very link, and somebody else may rely on the link since; so the sweep is told of it. A link to bytes that are gone is of no use to anybody.
+ * very link, and somebody else may rely on the link since; so the sweep is told of it. A link to bytes that are gone is of no use to anybody. This is
+ * done also for a client who is gone by now.
  */
-async function takeBack(context: Context, link: Link, cancel: Cancel): Promise<Linked> {
-  const { id, repository, digest, version } = link
-  if (await hasBytes(context, link, cancel)) {
-    await noteGarbage(context, { digests: [digest], id }, cancel)
+async function takeBack(context: Context, { repository, digest, version, ...link }: Link): Promise<Linked> {
+  if (await hasBytes(context, link, {})) {
+    await noteGarbage(context, { digests: [digest], id: link.id }, {})
     return 'held'
   }
   // Where a removal looks first it might hit what replaced the link; a dead one does no harm.
   if (context.driver.removal !== 'exact') return 'held'
-  await context.driver.remove(linkKey(digest, repository), { ...cancel, ifUnchanged: version })
+  await context.driver.remove(linkKey(digest, repository), { ifUnchanged: version })
   return 'none'
 }
 

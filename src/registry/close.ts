@@ -7,7 +7,7 @@ import type { Cancel, ListEntry } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { noteAndDo } from './garbage.ts'
 import { closedAsKey, closeKey, linkKey, linksPrefix, parseLinkKey, segmentKey } from './layout.ts'
-import { isSound, type Link, readLink } from './links.ts'
+import { isSound, type Link, readLink, shareLink } from './links.ts'
 import { encodeRecord, type Segment } from './records.ts'
 import { type BlobInfo, OutOfOrderError } from './registry.ts'
 import {
@@ -101,26 +101,29 @@ async function findShareable(
   return undefined
 }
 
+interface Existing {
+  readonly link: Link
+  readonly isSound: boolean
+}
+
 /** Our own link, or a new one with the content of another repository's: the bytes are shared, ours are there to fall back on. */
 async function findExisting(
   context: Context,
   upload: Upload,
   digest: Digest,
   cancel: Cancel,
-): Promise<Link | undefined> {
+): Promise<Existing | undefined> {
   const { driver } = context
   // Where dead links stay, the first may lead nowhere.
   const limit = driver.removal === 'exact' ? 1 : maxShareCandidates
   const { entries } = await driver.list(linksPrefix(digest), { ...cancel, limit })
   if (entries.length === 0) return undefined
   const ours = await readLink(context, upload.repository, digest, cancel)
-  if (ours !== undefined) return ours
+  if (ours !== undefined) return { link: ours, isSound: await isSound(context, ours, cancel) }
   const other = await findShareable(context, entries, digest, cancel)
   if (other === undefined) return undefined
-  const { id, size, segments } = other
-  const options = { ...cancel, ifAbsent: true }
-  await driver.write(linkKey(digest, upload.repository), encodeRecord({ id, size, segments }), options)
-  return readLink(context, upload.repository, digest, cancel)
+  const { link, isSound: isGood } = await shareLink(context, other, upload.repository, cancel)
+  return link && { link, isSound: isGood }
 }
 
 /**
@@ -143,24 +146,22 @@ export async function closeUpload(
   }
   const blob = { digest, size }
   const existing = await findExisting(context, upload, digest, cancel)
-  if (existing !== undefined && (await isSound(context, existing, cancel))) {
-    if (existing.id === id) await forgetSession(context, id, cancel)
+  const there = existing?.link.id
+  if (existing?.isSound === true) {
+    if (there === id) await forgetSession(context, id, cancel)
     else await endSession(context, id, cancel)
     await driver.remove(entry, cancel)
     return blob
   }
-  if (existing?.id === id) {
+  if (there === id) {
     // An earlier close of this very upload made the link, and since then somebody began to collect the bytes: they are not ours to link again.
     await endSession(context, id, cancel)
     throw uploadUnknown(id)
   }
   const key = linkKey(digest, repository)
   const publish = (): ReturnType<typeof driver.promote> => driver.promote(entry, key, cancel)
-  const lost = existing && {
-    digests: [digest],
-    id: existing.id,
-    until: { kind: 'link', key, id: existing.id } as const,
-  }
+  const lost =
+    there === undefined ? undefined : { digests: [digest], id: there, until: { kind: 'link', key, id: there } as const }
   const outcome = await (lost === undefined ? publish() : noteAndDo(context, lost, cancel, publish))
   if (outcome === 'refused') throw uploadUnknown(id)
   await forgetSession(context, id, cancel)

@@ -6,10 +6,11 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { Cancel, ListEntry, StoredValue } from '../storage/driver.ts'
 import type { Context } from './context.ts'
+import { noteGarbage } from './garbage.ts'
 import { readRecord } from './kept.ts'
 import { dataPrefix, isDataMark, linkKey, renewalKey } from './layout.ts'
 import { judgeMarks, type Look, lookPastFreshMarks } from './marks.ts'
-import { decodeLink, type LinkRecord } from './records.ts'
+import { decodeLink, encodeRecord, type LinkRecord } from './records.ts'
 
 export interface Link extends LinkRecord {
   readonly repository: RepositoryName
@@ -115,6 +116,37 @@ export async function judgeLink(
 /** Whether the link can be relied on now, made young. */
 export async function isSound(context: Context, link: Link, cancel: Cancel): Promise<boolean> {
   return (await judgeLink(context, link, 'renew', cancel)) === 'sound'
+}
+
+/** Our link to the bytes that another link serves. */
+export interface SharedLink {
+  /** `undefined` when it has gone again. */
+  readonly link: Link | undefined
+  /** Whether it was made now, and by this request. */
+  readonly isNew: boolean
+  /** Whether it can be relied on. */
+  readonly isSound: boolean
+}
+
+/** Makes our link from another's and looks at it; ours stays when there is one. */
+export async function shareLink(
+  context: Context,
+  { id, size, segments, digest }: Link,
+  repository: RepositoryName,
+  cancel: Cancel,
+): Promise<SharedLink> {
+  const options = { ...cancel, ifAbsent: true }
+  try {
+    const record = encodeRecord({ id, size, segments })
+    const outcome = await context.driver.write(linkKey(digest, repository), record, options)
+    const link = await readLink(context, repository, digest, cancel)
+    const isNew = outcome === 'written' && link?.id === id
+    return { link, isNew, isSound: link !== undefined && (await isSound(context, link, cancel)) }
+  } catch (error) {
+    // A collector that looked before knows nothing of a link that was written since to the bytes that it deletes.
+    await noteGarbage(context, { digests: [digest], id }, {}).catch(() => undefined)
+    throw error
+  }
 }
 
 /**

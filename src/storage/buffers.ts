@@ -20,21 +20,13 @@ const socketSizes = [4096 * kibibyte, 2048 * kibibyte, ...sizes] as const
 /** This part of the budget may be kept while nothing runs. */
 const keptShare = 0.25
 
-interface Budget {
+export interface TransferBuffers {
   /** Counts a transfer that begins. */
   begin(): void
   /** Counts one that ended. */
   end(): void
   /** Bytes that one buffer should have now. */
   size(): number
-}
-
-export interface SocketBuffers extends Budget {
-  /** The most that connections without a transfer may keep. */
-  readonly maxIdleBytes: number
-}
-
-export interface TransferBuffers extends Budget {
   /** A buffer of at least so many bytes, whatever is in it. */
   take(bytes: number): Buffer
   /** Gives back one of `take`. Never one that a stream or a call may still use. */
@@ -46,14 +38,27 @@ function sizeWithin(budgetBytes: number, running: number, from: readonly number[
   return from.find((size) => 2 * size * running <= budgetBytes) ?? smallest
 }
 
-/** The same budget for transfers between sockets, whose buffers stay with their connections. */
-export function createSocketBuffers(budgetBytes: number): SocketBuffers {
+/** The same for transfers between sockets. What is kept is beside what runs; it goes when other sizes are given back. */
+export function createSocketBuffers(budgetBytes: number): TransferBuffers {
   let running = 0
+  let kept: Buffer[] = []
+  const maxKeptBytes = Math.floor(budgetBytes * keptShare)
   return {
     begin: () => void running++,
     end: () => void running--,
     size: () => sizeWithin(budgetBytes, running, socketSizes),
-    maxIdleBytes: Math.floor(budgetBytes * keptShare),
+    take(bytes) {
+      const size = socketSizes.findLast((each) => each >= bytes) ?? bytes
+      const found = kept.find(({ length }) => length === size)
+      if (found === undefined) return Buffer.allocUnsafeSlow(size)
+      kept = kept.filter((each) => each !== found)
+      return found
+    },
+    give(buffer) {
+      kept.push(buffer)
+      let bytes = kept.reduce((sum, { length }) => sum + length, 0)
+      while (bytes > maxKeptBytes) bytes -= kept.shift()?.length ?? bytes
+    },
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Digest } from '../../src/oci/digest.ts'
 import { parseName } from '../../src/oci/name.ts'
-import { createWorld, elsewhere, hour, pushBlob, readBlob, repo, sha256, type World } from './harness.ts'
+import { decodeGarbage } from '../../src/registry/records.ts'
+import { StorageError } from '../../src/storage/driver.ts'
+import { chunkOf, createWorld, elsewhere, hour, pushBlob, readBlob, repo, sha256, type World } from './harness.ts'
 
 const unknown = { code: 'BLOB_UNKNOWN' }
 const anybody = { mayPull: () => true }
@@ -201,5 +204,29 @@ describe('a mount', () => {
     const before = await world.keys()
     assert.equal(await world.registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }), false)
     assert.deepEqual(await world.keys(), before)
+  })
+
+  it('tells the sweep of its link when the store fails behind it, as an upload does that shares bytes', async () => {
+    const operations: Record<string, (world: World, digest: Digest) => Promise<unknown>> = {
+      mount: ({ registry }, digest) => registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }),
+      upload: ({ registry }, digest) => registry.uploads.put(elsewhere, digest, chunkOf('abc'), { by: 'test' }),
+    }
+    for (const [name, operation] of Object.entries(operations)) {
+      const world = createWorld()
+      const digest = await pushBlob(world.registry, repo, 'abc')
+      const [link = ''] = await world.keys('blobs/')
+      world.calls.length = 0
+      world.intercept = ({ method, key }) => {
+        const isWritten = world.calls.some((call) => call.method === 'write' && call.key.startsWith('blobs/'))
+        if (isWritten && (method === 'list' || method === 'read') && key !== link)
+          throw new StorageError('unavailable', 'away')
+      }
+      await assert.rejects(operation(world, digest), { reason: 'unavailable' }, name)
+      world.intercept = undefined
+      assert.equal((await world.keys('blobs/')).length, 2, name)
+      const [garbage = ''] = await world.keys('garbage/')
+      const stored = await world.driver.read(garbage)
+      assert.deepEqual(stored && decodeGarbage(stored.bytes).digests, [digest], name)
+    }
   })
 })

@@ -48,28 +48,40 @@ describe('bytes of large objects', () => {
     bulk = createBulk({ origin, secureContext: undefined, connectTimeoutMs: 2000, socketTimeoutMs, buffers })
   }
 
-  async function fetchAll(start: number, end: number): Promise<Buffer | undefined> {
+  async function fetchAll(
+    start: number,
+    end: number,
+    { pauses = 1, onChunk = () => undefined }: { readonly pauses?: number; readonly onChunk?: () => void } = {},
+  ): Promise<Buffer | undefined> {
     const answered = await bulk.fetch({ range: { start, end }, request })
     if (answered === undefined) return undefined
     const chunks: Buffer[] = []
-    // Copied: the buffer is used again.
+    // Copied, as late as possible: the buffer is used again, but not before.
     await answered.body.copy(async (chunk) => {
-      const copy = Buffer.from(chunk)
-      await turn()
-      chunks.push(copy)
+      for (let i = 0; i < pauses; i++) await turn()
+      chunks.push(Buffer.from(chunk))
+      onChunk()
     })
     return Buffer.concat(chunks)
   }
 
   const send = (socket: Socket, bytes: string | Uint8Array) => new Promise((resolve) => socket.write(bytes, resolve))
 
-  it('come whole, however they are cut on their way', async () => {
-    open()
-    const bytes = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
+  it('come whole, however they are cut on their way, read and shared with others', async () => {
+    const buffers = createSocketBuffers(2 * mebibyte)
+    open(5000, buffers)
+    const bytes = Buffer.from(Uint8Array.from({ length: 1_300_000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
+    const cutsOf = fc.array(fc.integer({ min: 1, max: 450_000 }), { minLength: 1, maxLength: 8 })
+    const course = fc.record({
+      cuts: cutsOf,
+      pauses: fc.nat(5),
+      shrinkAt: fc.nat(12),
+      end: fc.integer({ min: 1, max: bytes.length }),
+    })
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 150_000 }), { minLength: 1, maxLength: 8 }), async (cuts) => {
+      fc.asyncProperty(course, async ({ cuts, pauses, shrinkAt, end }) => {
         answer = async (socket) => {
-          const all = Buffer.concat([Buffer.from(head(0, bytes.length, bytes.length)), bytes])
+          const all = Buffer.concat([Buffer.from(head(0, end, bytes.length)), bytes.subarray(0, end)])
           let at = 0
           for (const cut of cuts) {
             await send(socket, all.subarray(at, at + cut))
@@ -78,9 +90,17 @@ describe('bytes of large objects', () => {
           }
           await send(socket, all.subarray(at))
         }
-        assert.ok((await fetchAll(0, bytes.length))?.equals(bytes))
+        let seen = 0
+        let others = 0
+        const onChunk = (): void => {
+          if (seen++ < shrinkAt) return
+          others++
+          buffers.begin()
+        }
+        assert.ok((await fetchAll(0, end, { pauses, onChunk }))?.equals(bytes.subarray(0, end)))
+        for (let i = 0; i < others; i++) buffers.end()
       }),
-      { numRuns: 40 },
+      { numRuns: Number(process.env['BODIES'] ?? 60) },
     )
     assert.equal(connections.length, 1, 'the connection is used again')
   })
@@ -105,22 +125,47 @@ describe('bytes of large objects', () => {
     assert.deepEqual(new Set(sizes.slice(large + 2)), new Set([256 * 1024]))
   })
 
-  it('leave no more memory with connections that wait than the budget has for them', async () => {
-    const size = 3 * mebibyte
+  it('come in the same few buffers for as long as they take, however slow the client is', async () => {
+    const buffers = createSocketBuffers(32 * mebibyte)
+    open(5000, buffers)
+    const size = 16 * mebibyte + 5
     answer = async (socket) => {
       await send(socket, head(0, size, size))
       await send(socket, Buffer.alloc(size))
     }
-    for (const [budget, expected] of [
-      [32 * mebibyte, 1],
-      [16 * mebibyte, 2],
-    ] as const) {
-      open(5000, createSocketBuffers(budget))
-      for (let i = 0; i < 2; i++) assert.equal((await fetchAll(0, size))?.length, size)
-      assert.equal(connections.length, expected)
-      bulk.close()
-      connections = []
+    const pulls = Array.from({ length: 3 }, async () => {
+      const seen = new Set<ArrayBufferLike>()
+      const answered = await bulk.fetch({ range: { start: 0, end: size }, request })
+      await answered?.body.copy(async (chunk) => {
+        seen.add(chunk.buffer)
+        for (let i = 0; i < 20; i++) await turn()
+      })
+      return seen
+    })
+    for (const seen of await Promise.all(pulls)) assert.ok(seen.size <= 5, `${seen.size} buffers`)
+  })
+
+  it('leave their large buffers to the next, and none with the connection', async () => {
+    const buffers = createSocketBuffers(32 * mebibyte)
+    const size = 9 * mebibyte
+    answer = async (socket) => {
+      await send(socket, head(0, size, size))
+      await send(socket, Buffer.alloc(size))
     }
+    open(5000, buffers)
+    const seen: Set<ArrayBufferLike>[] = []
+    for (let i = 0; i < 2; i++) {
+      const answered = await bulk.fetch({ range: { start: 0, end: size }, request })
+      const each = new Set<ArrayBufferLike>()
+      await answered?.body.copy(async (chunk) => void each.add(chunk.buffer))
+      seen.push(each)
+    }
+    const isLarge = (memory: ArrayBufferLike): boolean => memory.byteLength === 4 * mebibyte
+    const [first, second] = seen.map((each) => [...each].filter(isLarge))
+    assert.deepEqual([first?.length, connections.length], [2, 1])
+    assert.ok(second?.every((memory) => first?.includes(memory)))
+    const free = [buffers.take(4 * mebibyte), buffers.take(4 * mebibyte)]
+    assert.ok(free.every(({ buffer }) => first?.includes(buffer)))
   })
 
   it('are not what is asked: left to whoever reads errors', async () => {

@@ -275,7 +275,8 @@ describe('bodies under faults', { skip: reasonToSkip('versitygw') }, () => {
       await writer.discard()
       assert.ok(performance.now() - begun < 10_000)
       await assert.rejects(async () => waiting, { name: 'Error', message: /has ended/ })
-      assert.equal(count('AbortMultipartUpload'), 1)
+      // The store may have had all of the part that was cut, and may write it after the first.
+      assert.equal(count('AbortMultipartUpload'), 2)
       await isNothing()
       await writer.discard()
       await assert.rejects(writer.seal(), { name: 'Error', message: /has ended/ })
@@ -288,7 +289,8 @@ describe('bodies under faults', { skip: reasonToSkip('versitygw') }, () => {
       controller.abort(new Error('enough'))
       await assert.rejects(async () => waiting, { name: 'Error', message: 'enough' })
       await assert.rejects(writer.seal(), { name: 'Error', message: 'enough' })
-      assert.equal(count('AbortMultipartUpload'), 1)
+      // The store may have had all of the part that was cut, and may write it after the first.
+      assert.equal(count('AbortMultipartUpload'), 2)
       await isNothing()
     })
 

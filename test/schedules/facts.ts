@@ -110,10 +110,12 @@ export function createClient(process: Process, facts: Facts) {
     async cancel(repository: RepositoryName, id: string) {
       await answer(registry.uploads.cancel(repository, id))
     },
-    async mount(repository: RepositoryName, blob: string, from: RepositoryName) {
+    /** Without `from`: from any repository. */
+    async mount(repository: RepositoryName, blob: string, from?: RepositoryName) {
       const since = now()
       const digest = blobDigestOf(blob)
-      const told = await answer(registry.blobs.mount(repository, digest, { from, mayPull: () => true }))
+      const source = { ...(from && { from }), mayPull: () => true }
+      const told = await answer(registry.blobs.mount(repository, digest, source))
       if (told === true) tell(repository, digest, since)
     },
     async push(repository: RepositoryName, bytes: Buffer, tag: string) {

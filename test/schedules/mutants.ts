@@ -193,9 +193,17 @@ export const mutants: readonly Mutant[] = [
     name: 'a link that a mount made stays while there are bytes',
     change: {
       file: 'blobs.ts',
-      apply: replace('if (await hasBytes(context, link, cancel)) {', 'if (false) {'),
+      apply: replace('if (await hasBytes(context, link, {})) {', 'if (false) {'),
     },
     scenarios: ['mount | upload into the same repository'],
+  },
+  {
+    name: 'a mount that gives up tells the sweep',
+    change: {
+      file: 'blobs.ts',
+      apply: replace('await noteGarbage(context, { digests: [digest], id: link.id }, {})', ''),
+    },
+    scenarios: ['two mounts, one from anywhere'],
   },
   {
     name: 'over is kept for the copy window',

@@ -47,8 +47,7 @@ function createLines(options: LineOptions) {
       return undefined
     },
     keep(line: Line): void {
-      const held = [...idle.keys(), line].reduce((sum, each) => sum + each.heldBytes(), 0)
-      if (idle.size >= maxIdle || held > options.buffers.maxIdleBytes || !line.isUsable()) return line.destroy()
+      if (idle.size >= maxIdle || !line.isUsable()) return line.destroy()
       const timer = setTimeout(() => {
         idle.delete(line)
         line.destroy()

@@ -4,7 +4,7 @@
  */
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContext } from 'node:tls'
-import type { SocketBuffers } from '../buffers.ts'
+import type { TransferBuffers } from '../buffers.ts'
 import { S3Error } from './errors.ts'
 import { createInlet, type Inlet } from './inlet.ts'
 
@@ -16,7 +16,7 @@ export interface LineOptions {
   readonly connectTimeoutMs: number
   /** Silence after which it has failed, where somebody waits for it. */
   readonly socketTimeoutMs: number
-  readonly buffers: SocketBuffers
+  readonly buffers: TransferBuffers
 }
 
 export interface ResponseHead {
@@ -34,8 +34,6 @@ export interface Line {
   copy(bytes: number, write: (chunk: Uint8Array) => Promise<void>): Promise<void>
   /** Whether it can be asked: nothing has happened to it, and nothing came that nobody asked for. */
   readonly isUsable: () => boolean
-  /** What its buffers take. */
-  readonly heldBytes: () => number
   destroy(): void
 }
 
@@ -63,7 +61,7 @@ function openSocket({ origin, secureContext }: LineOptions, inlet: Inlet, onConn
 /** Opens a connection; whether that succeeds shows when it is asked. `onClose` is called once it is gone. */
 export function openLine(options: LineOptions, onClose: () => void): Line {
   const { connectTimeoutMs, socketTimeoutMs, buffers } = options
-  const inlet = createInlet(headBytes)
+  const inlet = createInlet(headBytes, buffers)
   const connecting = setTimeout(() => fail('ConnectTimeout', 'it was not connected in time'), connectTimeoutMs)
   const socket = openSocket(options, inlet, () => clearTimeout(connecting))
 
@@ -88,12 +86,14 @@ export function openLine(options: LineOptions, onClose: () => void): Line {
 
   function release(chunk: Uint8Array): void {
     inlet.release(chunk)
-    socket.resume()
+    if (inlet.mayRead()) socket.resume()
   }
+
+  /** A record of TLS has 16 KiB at most, and comes alone. */
+  const sizeNow = (): number => (options.origin.startsWith('https:') ? headBytes : buffers.size())
 
   return {
     isUsable: () => inlet.failure() === undefined && !inlet.hasMore(),
-    heldBytes: () => 2 * inlet.size(),
     destroy: () => fail('Closed', 'it was closed'),
     ask(request) {
       socket.write(request)
@@ -102,17 +102,18 @@ export function openLine(options: LineOptions, onClose: () => void): Line {
     async copy(bytes, write) {
       buffers.begin()
       try {
-        inlet.resize(Math.min(buffers.size(), Math.max(bytes, headBytes)))
-        socket.resume()
+        inlet.expect(bytes, Math.min(sizeNow(), bytes))
+        if (inlet.mayRead()) socket.resume()
         for (let left = bytes; left > 0;) {
           const chunk = await next()
           left -= chunk.length
           if (left < 0) throw new S3Error('MalformedAnswer', undefined, 'the store sends more than it said')
           await write(chunk)
           // Others may have begun meanwhile.
-          if (buffers.size() < inlet.size()) inlet.resize(buffers.size())
+          if (sizeNow() < inlet.size()) inlet.resize(sizeNow())
           release(chunk)
         }
+        inlet.finish()
       } catch (error) {
         // A stream may still have one of the buffers.
         fail('Closed', 'its copy ended early')

@@ -30,13 +30,21 @@ export function createMultipart(store: S3Store, key: string, { signal, onWritten
   const writer = createId()
   const parts: Part[] = []
   let upload: Promise<Multipart> | undefined
+  /** Whether a part was on its way when its signal came. */
+  let wasCut = false
 
   async function send(part: GatheredPart, number: number): Promise<void> {
     // Not cut off by an abort: who does not know its id cannot take it back.
     upload ??= retry(() => bucket.startMultipart(objectOf(key), { writer }), untilAborted({ signal }))
     const to = await upload
-    const etag = await retry(() => bucket.sendPart(to, number, part, { signal }), { signal })
-    parts.push({ number, etag })
+    signal.throwIfAborted()
+    try {
+      const etag = await retry(() => bucket.sendPart(to, number, part, { signal }), { signal })
+      parts.push({ number, etag })
+    } catch (error) {
+      wasCut ||= signal.aborted
+      throw error
+    }
   }
 
   const queue = createPartQueue(store, send, (part) => {
@@ -56,8 +64,12 @@ export function createMultipart(store: S3Store, key: string, { signal, onWritten
     async discard() {
       await queue.end()
       const to = await upload?.catch(() => undefined)
+      if (to === undefined) return
       // Without a signal: this is how it ends. What is left all the same is found by `tidy`.
-      if (to !== undefined) await retry(() => bucket.abort(to, {}), {}).catch(() => undefined)
+      const abort = (): Promise<void> => retry(() => bucket.abort(to, {}), {}).catch(() => undefined)
+      await abort()
+      // A part that was cut when the store had all of it may have been written since. S3, "AbortMultipartUpload".
+      if (wasCut) await abort()
     },
   }
 }

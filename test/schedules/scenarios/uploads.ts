@@ -72,6 +72,22 @@ export const uploads: readonly Scenario[] = [
     },
   },
   {
+    name: 'two mounts, one from anywhere | their source goes, and sweeps',
+    async start(simulation, facts) {
+      await linked(simulation, 'old')
+      const { client, process } = starter(simulation, facts)
+      client('mount', (each) => each.mount(b, 'x', a))
+      client('other', (each) => each.mount(c, 'x'))
+      process('rest', async (rest) => {
+        await createClient(rest, facts).removeBlob(a, 'x')
+        simulation.clock.now += longMs
+        await rest.sweep.all()
+        simulation.clock.now += longMs
+        await rest.sweep.all()
+      })
+    },
+  },
+  {
     name: 'upload | two sweeps of uploads',
     longs: 1,
     kills: 1,
