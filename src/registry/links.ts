@@ -4,7 +4,7 @@
  */
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { Cancel, ListEntry, StoredValue } from '../storage/driver.ts'
+import { type Cancel, type ListEntry, StorageError, type StoredValue } from '../storage/driver.ts'
 import type { Context } from './context.ts'
 import { noteGarbage } from './garbage.ts'
 import { readRecord } from './kept.ts'
@@ -143,8 +143,9 @@ export async function shareLink(
     const isNew = outcome === 'written' && link?.id === id
     return { link, isNew, isSound: link !== undefined && (await isSound(context, link, cancel)) }
   } catch (error) {
-    // A collector that looked before knows nothing of a link that was written since to the bytes that it deletes.
-    await noteGarbage(context, { digests: [digest], id }, {}).catch(() => undefined)
+    // A collector that looked before knows nothing of a link that was written since to the bytes that it deletes. Where there is no room, none was.
+    const mayBeThere = !(error instanceof StorageError) || error.reason === 'unavailable'
+    if (mayBeThere) await noteGarbage(context, { digests: [digest], id }, {}).catch(() => undefined)
     throw error
   }
 }
