@@ -5,10 +5,10 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
 import { withTarget } from '../storage/target.ts'
 import type { Context } from './context.ts'
-import { noteAndDo, noteGarbage } from './garbage.ts'
+import { noteAndDo } from './garbage.ts'
 import { maxKeptBlobBytes, readRecord } from './kept.ts'
 import { linkKey, linksPrefix, parseLinkKey } from './layout.ts'
-import { findSoundLink, hasBytes, type Link, readLink, shareLink } from './links.ts'
+import { findSoundLink, type Link, readLink, shareLink } from './links.ts'
 import type { Blobs, OpenBlob } from './registry.ts'
 import { openSegments } from './segments.ts'
 
@@ -113,26 +113,8 @@ type Linked = 'sound' | 'held' | 'none'
 
 /** Makes our link from another's; ours stays when there is one. */
 async function linkFrom(context: Context, source: Link, repository: RepositoryName, cancel: Cancel): Promise<Linked> {
-  const { link, isNew, isSound } = await shareLink(context, source, repository, cancel)
-  if (link === undefined) return 'none'
-  if (isSound) return 'sound'
-  return isNew ? takeBack(context, link) : 'held'
-}
-
-/**
- * Takes back a link that was just made to bytes that somebody marked. While bytes are there it stays: the mark may have been withdrawn because of this
- * very link, and somebody else may rely on the link since; so the sweep is told of it. A link to bytes that are gone is of no use to anybody. This is
- * done also for a client who is gone by now.
- */
-async function takeBack(context: Context, { repository, digest, version, ...link }: Link): Promise<Linked> {
-  if (await hasBytes(context, link, {})) {
-    await noteGarbage(context, { digests: [digest], id: link.id }, {})
-    return 'held'
-  }
-  // Where a removal looks first it might hit what replaced the link; a dead one does no harm.
-  if (context.driver.removal !== 'exact') return 'held'
-  await context.driver.remove(linkKey(digest, repository), { ifUnchanged: version })
-  return 'none'
+  const { link, isSound } = await shareLink(context, source, repository, cancel)
+  return isSound ? 'sound' : link === undefined ? 'none' : 'held'
 }
 
 async function mountFromAny(

@@ -120,32 +120,65 @@ export async function isSound(context: Context, link: Link, cancel: Cancel): Pro
 
 /** Our link to the bytes that another link serves. */
 export interface SharedLink {
-  /** `undefined` when it has gone again. */
+  /** `undefined` when there is none, after all. */
   readonly link: Link | undefined
-  /** Whether it was made now, and by this request. */
-  readonly isNew: boolean
   /** Whether it can be relied on. */
   readonly isSound: boolean
+}
+
+/** Tells the sweep of bytes that a link of ours may lead to; also for a client who is gone by now. */
+function tellSweep(context: Context, { id, digest }: Pick<Link, 'id' | 'digest'>): Promise<void> {
+  return noteGarbage(context, { digests: [digest], id }, {})
+}
+
+/**
+ * Looks at a link that was just made. One that cannot be relied on stays while its bytes are there: the mark may have been withdrawn because of this very
+ * link, and somebody else may rely on the link since; so the sweep is told of it. A link to bytes that are gone is of no use to anybody.
+ */
+async function lookAtNew(
+  context: Context,
+  { id, digest }: Link,
+  repository: RepositoryName,
+  cancel: Cancel,
+): Promise<SharedLink> {
+  const link = await readLink(context, repository, digest, cancel)
+  if (link === undefined) return { link, isSound: false }
+  if (await isSound(context, link, cancel)) return { link, isSound: true }
+  // Another upload has replaced it.
+  if (link.id !== id) return { link, isSound: false }
+  if (await hasBytes(context, link, {})) {
+    await tellSweep(context, link)
+    return { link, isSound: false }
+  }
+  // Where a removal looks first it might hit what replaced the link; a dead one does no harm.
+  if (context.driver.removal !== 'exact') return { link, isSound: false }
+  await context.driver.remove(linkKey(digest, repository), { ifUnchanged: link.version })
+  return { link: undefined, isSound: false }
 }
 
 /** Makes our link from another's and looks at it; ours stays when there is one. */
 export async function shareLink(
   context: Context,
-  { id, size, segments, digest }: Link,
+  source: Link,
   repository: RepositoryName,
   cancel: Cancel,
 ): Promise<SharedLink> {
-  const options = { ...cancel, ifAbsent: true }
+  const { id, size, segments, digest } = source
+  let mayBeThere = false
   try {
     const record = encodeRecord({ id, size, segments })
-    const outcome = await context.driver.write(linkKey(digest, repository), record, options)
+    const written = context.driver.write(linkKey(digest, repository), record, { ...cancel, ifAbsent: true })
+    const outcome = await written.catch((error: unknown) => {
+      mayBeThere = error instanceof StorageError && error.reason === 'unavailable'
+      throw error
+    })
+    mayBeThere = outcome === 'written'
+    if (mayBeThere) return await lookAtNew(context, source, repository, cancel)
     const link = await readLink(context, repository, digest, cancel)
-    const isNew = outcome === 'written' && link?.id === id
-    return { link, isNew, isSound: link !== undefined && (await isSound(context, link, cancel)) }
+    return { link, isSound: link !== undefined && (await isSound(context, link, cancel)) }
   } catch (error) {
-    // A collector that looked before knows nothing of a link that was written since to the bytes that it deletes. Where there is no room, none was.
-    const mayBeThere = !(error instanceof StorageError) || error.reason === 'unavailable'
-    if (mayBeThere) await noteGarbage(context, { digests: [digest], id }, {}).catch(() => undefined)
+    // A collector that looked before the write knows nothing of this link to the bytes that it deletes.
+    if (mayBeThere) await tellSweep(context, source).catch(() => undefined)
     throw error
   }
 }

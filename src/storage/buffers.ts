@@ -55,6 +55,8 @@ export function createSocketBuffers(budgetBytes: number): TransferBuffers {
       return found
     },
     give(buffer) {
+      // Small ones cost as good as nothing anew, and would take the place of large ones.
+      if (buffer.length < largest) return
       kept.push(buffer)
       let bytes = kept.reduce((sum, { length }) => sum + length, 0)
       while (bytes > maxKeptBytes) bytes -= kept.shift()?.length ?? bytes

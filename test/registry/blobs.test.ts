@@ -6,6 +6,8 @@ import { decodeGarbage } from '../../src/registry/records.ts'
 import { StorageError } from '../../src/storage/driver.ts'
 import { chunkOf, createWorld, elsewhere, hour, pushBlob, readBlob, repo, sha256, type World } from './harness.ts'
 
+type Call = World['calls'][number]
+
 const unknown = { code: 'BLOB_UNKNOWN' }
 const anybody = { mayPull: () => true }
 
@@ -206,27 +208,56 @@ describe('a mount', () => {
     assert.deepEqual(await world.keys(), before)
   })
 
-  it('tells the sweep of its link when the store fails behind it, as an upload does that shares bytes', async () => {
-    const operations: Record<string, (world: World, digest: Digest) => Promise<unknown>> = {
-      mount: ({ registry }, digest) => registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }),
-      upload: ({ registry }, digest) => registry.uploads.put(elsewhere, digest, chunkOf('abc'), { by: 'test' }),
+  const operations: Readonly<Record<string, (world: World, digest: Digest) => Promise<unknown>>> = {
+    mount: ({ registry }, digest) => registry.blobs.mount(elsewhere, digest, { from: repo, ...anybody }),
+    'upload that shares bytes': ({ registry }, digest) =>
+      registry.uploads.put(elsewhere, digest, chunkOf('abc'), { by: 'test' }),
+  }
+  /** What fails behind the link: a look at bytes that are sound, and each step of one that cannot be relied on. */
+  const failures = [
+    { what: 'the first look', isMarked: false, fails: ({ method }: Call, nth: number) => method === 'list' && nth > 0 },
+    {
+      what: 'the look at the bytes',
+      isMarked: true,
+      fails: ({ method }: Call, nth: number) => method === 'list' && nth > 2,
+    },
+    {
+      what: 'the note',
+      isMarked: true,
+      fails: ({ key }: Call, nth: number) => key.startsWith('garbage/') && nth === 1,
+    },
+  ]
+  for (const [name, operation] of Object.entries(operations)) {
+    for (const { what, isMarked, fails } of failures) {
+      it(`(${name}) tells the sweep of its link when the store fails at ${what}`, async () => {
+        const world = createWorld()
+        const digest = await pushBlob(world.registry, repo, 'abc')
+        if (isMarked) await world.driver.write(await dataKey(world, '!sweep'), Buffer.alloc(0))
+        world.clock.now += hour
+        const nths: Record<string, number> = {}
+        world.calls.length = 0
+        world.intercept = (call) => {
+          const isWritten = world.calls.some(({ method, key }) => method === 'write' && key.startsWith('blobs/'))
+          if (!isWritten || call.key.startsWith('blobs/') || call.key.startsWith('uploads/')) return
+          const nth = (nths[call.method] = (nths[call.method] ?? 0) + 1)
+          if (fails(call, nth)) throw new StorageError('unavailable', 'away')
+        }
+        await assert.rejects(operation(world, digest), { reason: 'unavailable' })
+        world.intercept = undefined
+        assert.equal((await world.keys('blobs/')).length, 2)
+        const notes = await Promise.all((await world.keys('garbage/')).map((key) => world.driver.read(key)))
+        assert.ok(notes.some((note) => note && decodeGarbage(note.bytes).digests?.includes(digest)))
+      })
     }
-    for (const [name, operation] of Object.entries(operations)) {
-      const world = createWorld()
-      const digest = await pushBlob(world.registry, repo, 'abc')
-      const [link = ''] = await world.keys('blobs/')
-      world.calls.length = 0
-      world.intercept = ({ method, key }) => {
-        const isWritten = world.calls.some((call) => call.method === 'write' && call.key.startsWith('blobs/'))
-        if (isWritten && (method === 'list' || method === 'read') && key !== link)
-          throw new StorageError('unavailable', 'away')
-      }
-      await assert.rejects(operation(world, digest), { reason: 'unavailable' }, name)
-      world.intercept = undefined
-      assert.equal((await world.keys('blobs/')).length, 2, name)
-      const [garbage = ''] = await world.keys('garbage/')
-      const stored = await world.driver.read(garbage)
-      assert.deepEqual(stored && decodeGarbage(stored.bytes).digests, [digest], name)
+  }
+
+  it('tells nobody of a link that was not made', async () => {
+    const world = createWorld()
+    const digest = await pushBlob(world.registry, repo, 'abc')
+    world.intercept = ({ method, key }) => {
+      if (method === 'write' && key.startsWith('blobs/')) throw new StorageError('full', 'no room')
     }
+    await assert.rejects(operations['mount']?.(world, digest) ?? Promise.resolve(), { reason: 'full' })
+    assert.deepEqual(await world.keys('garbage/'), [])
   })
 })

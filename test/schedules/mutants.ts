@@ -183,8 +183,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a link that a mount made stays where a removal looks first',
     change: {
-      file: 'blobs.ts',
-      apply: replace("if (context.driver.removal !== 'exact') return 'held'", ''),
+      file: 'links.ts',
+      apply: replace("if (context.driver.removal !== 'exact') return { link, isSound: false }", ''),
     },
     removal: 'looks first',
     scenarios: ['mount | upload into the same repository'],
@@ -192,7 +192,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a link that a mount made stays while there are bytes',
     change: {
-      file: 'blobs.ts',
+      file: 'links.ts',
       apply: replace('if (await hasBytes(context, link, {})) {', 'if (false) {'),
     },
     scenarios: ['mount | upload into the same repository'],
@@ -200,8 +200,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a mount that gives up tells the sweep',
     change: {
-      file: 'blobs.ts',
-      apply: replace('await noteGarbage(context, { digests: [digest], id: link.id }, {})', ''),
+      file: 'links.ts',
+      apply: replace('await tellSweep(context, link)\n', ''),
     },
     scenarios: ['two mounts, one from anywhere'],
   },

@@ -30,8 +30,8 @@ export function createMultipart(store: S3Store, key: string, { signal, onWritten
   const writer = createId()
   const parts: Part[] = []
   let upload: Promise<Multipart> | undefined
-  /** Whether a part was on its way when its signal came. */
-  let wasCut = false
+  /** Whether a part failed, or was cut, on its way. */
+  let mayComeLate = false
 
   async function send(part: GatheredPart, number: number): Promise<void> {
     // Not cut off by an abort: who does not know its id cannot take it back.
@@ -42,7 +42,7 @@ export function createMultipart(store: S3Store, key: string, { signal, onWritten
       const etag = await retry(() => bucket.sendPart(to, number, part, { signal }), { signal })
       parts.push({ number, etag })
     } catch (error) {
-      wasCut ||= signal.aborted
+      mayComeLate = true
       throw error
     }
   }
@@ -66,10 +66,13 @@ export function createMultipart(store: S3Store, key: string, { signal, onWritten
       const to = await upload?.catch(() => undefined)
       if (to === undefined) return
       // Without a signal: this is how it ends. What is left all the same is found by `tidy`.
-      const abort = (): Promise<void> => retry(() => bucket.abort(to, {}), {}).catch(() => undefined)
-      await abort()
-      // A part that was cut when the store had all of it may have been written since. S3, "AbortMultipartUpload".
-      if (wasCut) await abort()
+      const abort = async (): Promise<boolean> =>
+        retry(() => bucket.abort(to, {}), {}).then(
+          () => true,
+          () => false,
+        )
+      // A part that failed when the store had all of it may have been written since. S3, "AbortMultipartUpload".
+      if ((await abort()) && mayComeLate) await abort()
     },
   }
 }
