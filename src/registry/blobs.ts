@@ -28,7 +28,7 @@ function soleSegmentOf(link: Link | undefined): string | undefined {
   return more.length > 0 ? undefined : segment?.key
 }
 
-/** The same, but of a small blob: that is here before the client has asked elsewhere. */
+/** The same for a client that is sent there; `undefined` for a small blob, which is here before he has asked elsewhere. */
 function signableKeyOf(link: Link | undefined): string | undefined {
   return link === undefined || link.size <= maxKeptBlobBytes ? undefined : soleSegmentOf(link)
 }
