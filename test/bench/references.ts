@@ -35,6 +35,15 @@ export function startNullNginx(folder: string): Promise<Registry> {
   return startNginxWith(folder, `default_type application/octet-stream; return 200 "${'0'.repeat(600)}";`)
 }
 
+/** Passes everything on to a server, as it comes, in the buffers with which nginx is fastest here. */
+export function startNginxProxy(folder: string, target: string): Promise<Registry> {
+  const proxy = [
+    `proxy_pass ${target}; proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Connection "";`,
+    'proxy_buffering off; proxy_buffer_size 1m; proxy_buffers 8 1m; proxy_busy_buffers_size 2m;',
+  ]
+  return startNginxWith(folder, `location = /ready { return 200; } location / { ${proxy.join(' ')} }`)
+}
+
 async function startNginxWith(folder: string, serverLines: string): Promise<Registry> {
   const address = `127.0.0.1:${await freePort()}`
   const config = join(folder, 'nginx.conf')

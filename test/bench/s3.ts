@@ -1,22 +1,23 @@
 /**
  * `npm run bench:s3`: Berth on a bucket beside the S3 server alone, in one run, in turns, medians; both on the same cores. A measurement, never a test. It
- * wants `versitygw` (CONTRIBUTING.md says how), `curl` and `wrk`, and room: the crowd's bytes are 32 GiB, and versitygw has them twice for a moment. `--only` is for some of it.
+ * wants `versitygw` (CONTRIBUTING.md says how), `curl`, `nginx` and `wrk`, and room: the crowd's bytes are 32 GiB, and versitygw has them twice for a moment.
+ * `--only` is for some of it.
  */
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DeleteObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import { type Registry, startBerth } from '../clients/berth.ts'
 import { freePort } from '../clients/port.ts'
-import { digestOf } from '../clients/layout.ts'
 import { type Daemon, run, startDaemon } from '../clients/process.ts'
 import { createBucketFor } from '../s3/open.ts'
 import { createClient, type S3Server, startVersitygw } from '../s3/servers.ts'
 import { s3Environment } from '../s3/settings.ts'
 import { runWrk } from './load/client.ts'
 import { readMemory, watchMemory } from './memory.ts'
+import { startNginxProxy } from './references.ts'
 import { median } from './statistics.ts'
 
 const mebibyte = 1024 * 1024
@@ -33,8 +34,8 @@ const mebibytes = Number(values.mebibytes)
 const crowd = Number(values.crowd)
 
 const parts: Readonly<Record<string, (place: Place) => Promise<void>>> = {
-  pulls: (place) => measureTransfers(place, 'pull'),
-  pushes: (place) => measureTransfers(place, 'push'),
+  pulls: measurePulls,
+  pushes: measurePushes,
   manifests: measureManifests,
   crowd: measureCrowd,
 }
@@ -49,6 +50,7 @@ const repository = 'bench/image'
 interface Place {
   readonly server: S3Server
   readonly bucket: string
+  readonly folder: string
   readonly file: string
   readonly digest: string
 }
@@ -91,15 +93,15 @@ let count = 0
 /** Another name of the same: redirects go there, and a name has to be looked up. */
 const elsewhereOf = (endpoint: string): string => endpoint.replace('127.0.0.1', 'localhost')
 
-const pullStraight = (place: Place) => async (): Promise<readonly string[]> => [
+const fetchObject = (place: Place, endpoint: string, key: string) => async (): Promise<readonly string[]> => [
   ...signed(place),
-  `${elsewhereOf(place.server.endpoint)}/${place.bucket}/straight`,
+  `${endpoint}/${place.bucket}/${key}`,
 ]
-const pushStraight = (place: Place, endpoint: string) => async (): Promise<readonly string[]> => [
+const putObject = (place: Place) => async (): Promise<readonly string[]> => [
   ...signed(place),
   '-T',
   place.file,
-  `${endpoint}/${place.bucket}/${++count > 1 ? `pushed-${count}` : 'straight'}`,
+  `${place.server.endpoint}/${place.bucket}/put-${++count}`,
 ]
 
 /** Each to a repository of its own, where the blob is not yet; the store then has the bytes, but a push brings them all the same. */
@@ -136,31 +138,40 @@ async function makeRoom(place: Place, kept: ReadonlySet<string> = new Set()): Pr
 }
 
 interface Row {
-  readonly sort: 'pull' | 'push'
   readonly name: string
   readonly straight: () => Promise<number>
   readonly ours: () => Promise<number>
-  readonly target: number
+  /** The ratio that is wanted, if one is. */
+  readonly target?: number
 }
 
-/** A pull is over in a second, of which the processor's caches and other guests of the machine may take a tenth: it is done more often, and once before. */
-const pullsEach = 3
+/**
+ * A pull is over in a second, of which the processor's caches and other guests of the machine may take a tenth: single ones spread by a quarter, and a median
+ * of nine tells nothing about a twentieth.
+ */
+const pullsEach = 10
 
-async function measure({ sort, name, straight, ours, target }: Row, tidy: () => Promise<void>): Promise<void> {
+interface Turns {
+  readonly warmUps: number
+  readonly measured: number
+  /** After each. */
+  readonly tidy: () => Promise<void>
+}
+
+/** In turns, and each goes first every other time. */
+async function measure({ name, straight, ours, target }: Row, { warmUps, measured, tidy }: Turns): Promise<void> {
   const speeds: { straight: number[]; ours: number[] } = { straight: [], ours: [] }
-  const isPull = sort === 'pull'
-  for (let round = isPull ? -1 : 0; round < rounds * (isPull ? pullsEach : 1); round++) {
-    const [theirs, mine] = [await straight(), await tidy().then(ours)]
-    await tidy()
-    if (round < 0) continue
-    speeds.straight.push(theirs)
-    speeds.ours.push(mine)
+  const turns = [async () => speeds.straight.push(await straight()), async () => speeds.ours.push(await ours())]
+  for (let round = -warmUps; round < measured; round++) {
+    for (const turn of round % 2 === 0 ? turns : turns.toReversed()) {
+      await turn()
+      await tidy()
+    }
+    if (round < 0) speeds.straight.length = speeds.ours.length = 0
   }
   const [theirs, mine] = [median(speeds.straight), median(speeds.ours)]
-  const verdict = mine / theirs >= target ? 'holds' : 'DOES NOT HOLD'
-  console.log(
-    `| ${name} | ${mine.toFixed(0)} | ${theirs.toFixed(0)} | ${(mine / theirs).toFixed(2)} | ${target}: ${verdict} |`,
-  )
+  const verdict = target === undefined ? '-' : `${target}: ${mine / theirs >= target ? 'holds' : 'DOES NOT HOLD'}`
+  console.log(`| ${name} | ${mine.toFixed(0)} | ${theirs.toFixed(0)} | ${(mine / theirs).toFixed(3)} | ${verdict} |`)
 }
 
 async function measureManifests(place: Place): Promise<void> {
@@ -212,67 +223,102 @@ async function startLink(target: string): Promise<{ readonly endpoint: string; r
   return { endpoint: `http://127.0.0.1:${port}`, daemon: startDaemon(process.execPath, args) }
 }
 
-async function measureTransfers(place: Place, sort: Row['sort']): Promise<void> {
+const tableHead = '| operation | Berth MiB/s | straight MiB/s | ratio | target |\n|---|---|---|---|---|'
+
+const ofStreams = (streams: number): string => `${mebibytes} MiB, ${streams === 1 ? '1 stream' : `${streams} streams`}`
+
+/** Straight is the very object that Berth has the blob in: how an object was written, and where it lies in memory, make a difference. */
+async function measurePulls(place: Place): Promise<void> {
   const env = { ...s3Environment(place.server, place.bucket), BERTH_LOG_LEVEL: 'warn' }
-  const link = await startLink(place.server.endpoint)
   const elsewhere = elsewhereOf(place.server.endpoint)
-  const [streaming, redirecting, narrow] = await Promise.all([
+  const redirect = { BERTH_STORAGE_S3_REDIRECT: 'true', BERTH_STORAGE_S3_REDIRECT_ENDPOINT: elsewhere }
+  const [streaming, redirecting, nginx] = await Promise.all([
     startBerth({ env }),
-    startBerth({
-      env: { ...env, BERTH_STORAGE_S3_REDIRECT: 'true', BERTH_STORAGE_S3_REDIRECT_ENDPOINT: elsewhere },
-    }),
-    startBerth({ env: { ...env, BERTH_STORAGE_S3_ENDPOINT: link.endpoint } }),
+    startBerth({ env: { ...env, ...redirect } }),
+    startNginxProxy(join(place.folder, 'nginx'), place.server.endpoint),
   ])
   try {
-    await transfer(1, pushStraight(place, place.server.endpoint))
     await run('curl', ['-s', '-o', '/dev/null', ...(await pushTo(streaming, place))])
-    const kept = new Set(await listObjects(place))
-    const tidy = () => makeRoom(place, kept)
-    console.log('| operation | Berth MiB/s | straight MiB/s | ratio | target |\n|---|---|---|---|---|')
-    const rows = [1, 4].flatMap((streams): Row[] => {
-      const of = `${mebibytes} MiB, ${streams === 1 ? '1 stream' : `${streams} streams`}`
-      const straight = () => transfer(streams, pullStraight(place))
-      return [
+    const [object, ...others] = (await listObjects(place)).filter((key) => key.startsWith('data/'))
+    if (object === undefined || others.length > 0) throw new Error('the blob is not one object')
+    console.log(tableHead)
+    const turns = { warmUps: 1, measured: rounds * pullsEach, tidy: async () => undefined }
+    for (const streams of [1, 4]) {
+      const of = ofStreams(streams)
+      const straight = () => transfer(streams, fetchObject(place, elsewhere, object))
+      const rows: Row[] = [
         {
-          sort: 'pull',
           name: `pull by redirect of ${of}`,
           straight,
           ours: () => transfer(streams, pull(redirecting, place)),
           target: 0.95,
         },
         {
-          sort: 'pull',
           name: `streamed pull of ${of}`,
           straight,
           ours: () => transfer(streams, pull(streaming, place)),
           target: 0.6,
         },
         {
-          sort: 'push',
-          name: `push of ${of} (straight: parts)`,
-          straight: () => sendParts(streams, place, place.server.endpoint),
-          ours: () => transfer(streams, push(streaming, place)),
-          target: 0.5,
-        },
-        {
-          sort: 'push',
-          name: `push of ${of}, link of 100 MB/s (straight: parts)`,
-          straight: () => sendParts(streams, place, link.endpoint),
-          ours: () => transfer(streams, push(narrow, place)),
-          target: 0.9,
+          name: 'the same by nginx as a proxy',
+          straight,
+          ours: () => transfer(streams, fetchObject(place, nginx.url, object)),
         },
       ]
-    })
-    for (const row of rows.filter((each) => each.sort === sort)) await measure(row, tidy)
-    if (sort === 'pull') return
-    const whole = () => transfer(1, pushStraight(place, place.server.endpoint))
-    const ours = () => transfer(1, push(streaming, place))
-    const name = `push of ${mebibytes} MiB, 1 stream (straight: one PUT)`
-    await measure({ sort, name, straight: whole, ours, target: 0 }, tidy)
+      for (const row of rows) await measure(row, turns)
+    }
   } finally {
-    await Promise.all([streaming, redirecting, narrow].map((berth) => berth.stop()))
+    await Promise.all([streaming, redirecting, nginx].map((each) => each.stop()))
+  }
+}
+
+async function measurePushes(place: Place): Promise<void> {
+  const env = { ...s3Environment(place.server, place.bucket), BERTH_LOG_LEVEL: 'warn' }
+  const link = await startLink(place.server.endpoint)
+  const [wide, narrow] = await Promise.all([
+    startBerth({ env }),
+    startBerth({ env: { ...env, BERTH_STORAGE_S3_ENDPOINT: link.endpoint } }),
+  ])
+  try {
+    await run('curl', ['-s', '-o', '/dev/null', ...(await pushTo(wide, place))])
+    const kept = new Set(await listObjects(place))
+    const turns = { warmUps: 0, measured: rounds, tidy: () => makeRoom(place, kept) }
+    console.log(tableHead)
+    for (const streams of [1, 4]) {
+      const of = ofStreams(streams)
+      const wideRow: Row = {
+        name: `push of ${of} (straight: parts)`,
+        straight: () => sendParts(streams, place, place.server.endpoint),
+        ours: () => transfer(streams, push(wide, place)),
+        target: 0.5,
+      }
+      const narrowRow: Row = {
+        name: `push of ${of}, link of 100 MB/s (straight: parts)`,
+        straight: () => sendParts(streams, place, link.endpoint),
+        ours: () => transfer(streams, push(narrow, place)),
+        target: 0.9,
+      }
+      for (const row of [wideRow, narrowRow]) await measure(row, turns)
+    }
+    const straight = () => transfer(1, putObject(place))
+    const ours = () => transfer(1, push(wide, place))
+    await measure({ name: `push of ${ofStreams(1)} (straight: one PUT)`, straight, ours }, turns)
+  } finally {
+    await Promise.all([wide, narrow].map((berth) => berth.stop()))
     await link.daemon.stop()
   }
+}
+
+/** Random bytes in a file, and their digest. They are never here at once: a process that holds a GiB takes 15 ms for each curl that it starts. */
+async function writeBlob(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await using file = await open(path, 'w')
+  for (let i = 0; i < mebibytes; i++) {
+    const bytes = randomBytes(mebibyte)
+    hash.update(bytes)
+    await file.write(bytes)
+  }
+  return `sha256:${hash.digest('hex')}`
 }
 
 /** The blob that is pulled. */
@@ -286,9 +332,9 @@ async function pushTo(berth: Registry, place: Place): Promise<readonly string[]>
 const folder = await mkdtemp(join(tmpdir(), 'berth-bench-s3-'))
 const server = await startVersitygw()
 try {
-  const bytes = randomBytes(mebibytes * mebibyte)
-  const place = { server, bucket: await createBucketFor(server), file: join(folder, 'blob'), digest: digestOf(bytes) }
-  await writeFile(place.file, bytes)
+  const file = join(folder, 'blob')
+  const digest = await writeBlob(file)
+  const place = { server, bucket: await createBucketFor(server), folder, file, digest }
   for (const part of values.only) {
     await parts[part]?.(place)
     await makeRoom(place)
