@@ -1,14 +1,27 @@
 /** Ports for servers of tests. */
 import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 
+/** Below those that the system gives to outgoing connections (32,768 and up on Linux), which any client could take before the server listens. */
+const chooseAny = (): number => randomInt(10_000, 32_768)
+
 /**
- * A port that nobody listens on. It lies below those that the system gives to outgoing connections (32,768 and up on Linux): one of them
- * could be taken before the server under test listens, by any client that runs at the same time.
+ * A port that nobody listens on, and that nobody else gets here until this process ends: tests of other processes start their servers at the same time.
+ * `choose` is called until it gives one.
  */
-export async function freePort(): Promise<number> {
-  const port = randomInt(10_000, 32_768)
-  return (await canListen(port)) ? port : freePort()
+export async function freePort(choose = chooseAny): Promise<number> {
+  const port = choose()
+  return (await reserve(port)) && (await canListen(port)) ? port : freePort(choose)
+}
+
+/** Takes the port of the same number of UDP, which none of our servers wants. */
+function reserve(port: number): Promise<boolean> {
+  const holder = createSocket('udp4').unref()
+  return new Promise((resolve) => {
+    holder.once('error', () => holder.close(() => resolve(false)))
+    holder.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true))
+  })
 }
 
 function canListen(port: number): Promise<boolean> {
