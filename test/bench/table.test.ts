@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toSample } from './operation.ts'
-import { median, quantile } from './statistics.ts'
+import { median, medianInterval, quantile } from './statistics.ts'
 import { type Medians, renderHead, renderRows, type Results, summarise } from './table.ts'
 import { renderLimits, renderVerdicts } from './targets.ts'
 
@@ -47,6 +47,14 @@ test('what counts is the median of the rounds, and of memory the most', () => {
     ),
     198,
   )
+})
+
+test('how far a median is from the true one is said of six values or more', () => {
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1)
+  assert.equal(medianInterval(upTo(5)), undefined)
+  assert.equal(medianInterval([6, 1, 5, 2, 4, 3]), 2.5)
+  // The 41st and the 60th: 41 to 59 of a hundred throws of a coin are heads in 94 of 100 cases.
+  assert.equal(medianInterval(upTo(100)), 9.5)
 })
 
 test('a start is a time, bytes have their CPU for a GiB', () => {

@@ -14,6 +14,14 @@ test('a port is given once, though nobody listens on it yet', async () => {
   assert.ok(!given.includes(other) && other > 0, `${other} of ${given.join(' ')}`)
 })
 
+test('who can have none is told', async () => {
+  const port = await freePort()
+  await assert.rejects(
+    freePort(() => port),
+    /none of 100 ports/,
+  )
+})
+
 test('a port on which somebody listens is not given', async (t) => {
   const server = createServer()
   t.after(() => server.close())

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
-import { it } from 'node:test'
 import { getPriority } from 'node:os'
+import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readTree } from '../mixed/processes.ts'
 import { makeEnvironment, startServer } from './server.ts'
@@ -15,17 +15,17 @@ const lowest = 19
 /** How the threads of a process are run, each as policy and nice value. proc(5), `stat`. */
 async function readThreads(pid: number): Promise<readonly { readonly policy: number; readonly nice: number }[]> {
   const threads = await readdir(`/proc/${pid}/task`)
-  return Promise.all(
-    threads.map(async (thread) => {
-      const text = await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8')
-      // Behind the name, which may have spaces, fields count from the third.
-      const fields = text
-        .slice(text.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number)
-      return { policy: fields[41 - 3] ?? -1, nice: fields[19 - 3] ?? 0 }
-    }),
-  )
+  // Some may end meanwhile.
+  const texts = await Promise.allSettled(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8')))
+  return texts.flatMap((text) => {
+    if (text.status === 'rejected') return []
+    // Behind the name, which may have spaces, fields count from the third.
+    const fields = text.value
+      .slice(text.value.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number)
+    return [{ policy: fields[41 - 3] ?? -1, nice: fields[19 - 3] ?? 0 }]
+  })
 }
 
 /** Waits for what a process that runs only when nothing else wants to has to do first. */
