@@ -2,8 +2,9 @@
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { ByteRange, Cancel, OpenBytes } from '../storage/driver.ts'
+import type { ByteRange, Cancel, ObjectStat, OpenBytes } from '../storage/driver.ts'
 import { withTarget } from '../storage/target.ts'
+import { lookAhead } from './ahead.ts'
 import type { Context } from './context.ts'
 import { noteAndDo } from './garbage.ts'
 import { maxKeptBlobBytes, readRecord } from './kept.ts'
@@ -175,26 +176,32 @@ export function createBlobs(context: Context): Blobs {
     async sign(repository, digest, cancel = {}) {
       const { driver, kept } = context
       if (driver.signUrl === undefined) return undefined
-      // Where the link led to it most often still leads: then both are looked at together.
-      const expected = signableKeyOf(kept?.links.get(linkKey(digest, repository)))
-      const early = expected === undefined ? undefined : { key: expected, stored: driver.stat(expected, cancel) }
-      early?.stored.catch(() => undefined)
+      // Readers prove: the link counts only if the bytes it names are there. The client opens them, so they are looked at here.
+      const look = async (link: Link): Promise<ObjectStat | undefined> => {
+        const key = signableKeyOf(link)
+        return key === undefined ? undefined : driver.stat(key, cancel)
+      }
+      using ahead = lookAhead(driver, kept?.links.get(linkKey(digest, repository)), look)
       const link = await readLink(context, repository, digest, cancel)
       const key = signableKeyOf(link)
       if (link === undefined || key === undefined) return undefined
-      // Readers prove: the link counts only if the bytes it names are there. The client opens them, so they are looked at here.
-      const stored = await (early?.key === key ? early.stored : driver.stat(key, cancel))
+      const stored = await (ahead.take(link) ?? look(link))
       if (stored?.size !== link.size) return undefined
       return { digest, size: link.size, url: await driver.signUrl(key, cancel) }
     },
 
     async open(repository, digest, choose, cancel = {}) {
+      const { driver, kept } = context
+      const look = async (link: Link): Promise<OpenBlob | undefined> =>
+        openLink(context, link, choose(link.size), cancel)
+      const known = kept?.links.get(linkKey(digest, repository))
+      using ahead = lookAhead(driver, known, look, (blob) => blob?.close())
       let missed: string | undefined
       for (let i = 0; i < maxAttempts; i++) {
         const link = await readLink(context, repository, digest, cancel)
         // Bytes that are missing from the same link a second time are gone; another upload's link is tried.
         if (link === undefined || link.id === missed) throw unknown(digest)
-        const opened = await openLink(context, link, choose(link.size), cancel)
+        const opened = await (ahead.take(link) ?? look(link))
         if (opened !== undefined) return opened
         missed = link.id
       }

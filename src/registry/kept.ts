@@ -68,7 +68,10 @@ export async function readRecord<T extends Versioned>(
   const known = kept?.get(key)
   if (known !== undefined) {
     const stat = await driver.stat(key, cancel)
-    if (stat === undefined) return undefined
+    if (stat === undefined) {
+      kept?.delete(key)
+      return undefined
+    }
     if (stat.version === known.version && stat.modified === known.modified) return known
   }
   const stored = await driver.read(key, cancel)

@@ -3,10 +3,11 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import type { Cancel } from '../storage/driver.ts'
+import { lookAhead } from './ahead.ts'
 import type { Context } from './context.ts'
 import { findLiveTag, immutable } from './immutable.ts'
 import { tagKey } from './layout.ts'
-import { readManifest, readTag } from './lookup.ts'
+import { readManifest, readTag, type StoredManifest, type StoredTag } from './lookup.ts'
 import { findNamingIndex, findNamingTag, type NamingIndex } from './named.ts'
 import { putManifest } from './push.ts'
 import type { Manifest, Manifests } from './registry.ts'
@@ -32,11 +33,14 @@ async function readByTag(
   tag: Tag,
   cancel: Cancel,
 ): Promise<Manifest | undefined> {
+  const look = ({ digest }: StoredTag): Promise<StoredManifest | undefined> =>
+    readManifest(context, repository, digest, cancel)
+  using ahead = lookAhead(context.driver, context.kept?.tags.get(tagKey(repository, tag)), look)
   let missed: string | undefined
   for (let i = 0; i < maxAttempts; i++) {
     const named = await readTag(context, repository, tag, cancel)
     if (named === undefined || named.version === missed) return undefined
-    const manifest = await readManifest(context, repository, named.digest, cancel)
+    const manifest = await (ahead.take(named) ?? look(named))
     if (manifest !== undefined) return manifest
     missed = named.version
   }
