@@ -1,28 +1,36 @@
 /**
- * What a record leads to, looked at while the store is asked whether the record still stands: a reader waits once where he would wait twice. A version is
- * written once, so a record that stands now stood at that look, too, and both were there at the same moment (decision 24).
+ * What a record leads to, looked at while the store is asked whether the record still stands: a reader waits once where he would wait twice. It counts only
+ * for a record that stands as it was kept (decision 24).
  */
-import type { Driver } from '../storage/driver.ts'
+import type { Cancel, Driver } from '../storage/driver.ts'
 
-/** A look at what a record led to that was read before. */
+export interface AheadOptions<From, To> extends Cancel {
+  /** The record as it was read before, if it is kept. */
+  readonly recall: () => From | undefined
+  readonly look: (record: From, cancel: Cancel) => Promise<To>
+  /** Gets what was found when nobody took it. */
+  readonly giveUp?: (found: To) => Promise<void> | undefined
+}
+
+/** A look at what a record led to that was read before; disposed of, it is called off. */
 export interface Ahead<From, To> extends Disposable {
-  /** What was found, if this is the record that it began with; whoever has taken it disposes of it. */
+  /** What comes of it, once, if this is the record that it began with; nothing when it has failed already: the store may be well again. */
   take(record: From): Promise<To> | undefined
 }
 
-/**
- * Begins to look, from a record that is kept. What nobody has taken in the end is given to `dispose`. Not where the store is files of this machine: to open one takes
- * less time than to ask for two things at once.
- */
+/** Begins to look. Not where the store is files of this machine: to open one takes less time than to ask for two things at once. */
 export function lookAhead<From, To>(
   { pathOf }: Driver,
-  record: From | undefined,
-  look: (record: From) => Promise<To>,
-  dispose?: (found: To) => Promise<void> | undefined,
+  { recall, look, giveUp, signal }: AheadOptions<From, To>,
 ): Ahead<From, To> {
-  let pending = record === undefined || pathOf !== undefined ? undefined : look(record)
-  // Whoever takes it is told.
-  pending?.catch(() => undefined)
+  const record = pathOf === undefined ? recall() : undefined
+  if (record === undefined) return { take: () => undefined, [Symbol.dispose]: () => undefined }
+  const stop = new AbortController()
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+  let pending: Promise<To> | undefined = look(record, { signal: either })
+  pending.catch(() => {
+    pending = undefined
+  })
   return {
     take(current) {
       const taken = current === record ? pending : undefined
@@ -30,7 +38,9 @@ export function lookAhead<From, To>(
       return taken
     },
     [Symbol.dispose]() {
-      void pending?.then(dispose).catch(() => undefined)
+      if (pending === undefined) return
+      stop.abort()
+      pending.then(giveUp).catch(() => undefined)
     },
   }
 }

@@ -177,31 +177,32 @@ export function createBlobs(context: Context): Blobs {
       const { driver, kept } = context
       if (driver.signUrl === undefined) return undefined
       // Readers prove: the link counts only if the bytes it names are there. The client opens them, so they are looked at here.
-      const look = async (link: Link): Promise<ObjectStat | undefined> => {
+      const look = async (link: Link, how: Cancel): Promise<ObjectStat | undefined> => {
         const key = signableKeyOf(link)
-        return key === undefined ? undefined : driver.stat(key, cancel)
+        return key === undefined ? undefined : driver.stat(key, how)
       }
-      using ahead = lookAhead(driver, kept?.links.get(linkKey(digest, repository)), look)
+      const recall = (): Link | undefined => kept?.links.get(linkKey(digest, repository))
+      using ahead = lookAhead(driver, { ...cancel, recall, look })
       const link = await readLink(context, repository, digest, cancel)
       const key = signableKeyOf(link)
       if (link === undefined || key === undefined) return undefined
-      const stored = await (ahead.take(link) ?? look(link))
+      const stored = await (ahead.take(link) ?? look(link, cancel))
       if (stored?.size !== link.size) return undefined
       return { digest, size: link.size, url: await driver.signUrl(key, cancel) }
     },
 
     async open(repository, digest, choose, cancel = {}) {
       const { driver, kept } = context
-      const look = async (link: Link): Promise<OpenBlob | undefined> =>
-        openLink(context, link, choose(link.size), cancel)
-      const known = kept?.links.get(linkKey(digest, repository))
-      using ahead = lookAhead(driver, known, look, (blob) => blob?.close())
+      const look = async (link: Link, how: Cancel): Promise<OpenBlob | undefined> =>
+        openLink(context, link, choose(link.size), how)
+      const recall = (): Link | undefined => kept?.links.get(linkKey(digest, repository))
+      using ahead = lookAhead(driver, { ...cancel, recall, look, giveUp: (blob) => blob?.close() })
       let missed: string | undefined
       for (let i = 0; i < maxAttempts; i++) {
         const link = await readLink(context, repository, digest, cancel)
         // Bytes that are missing from the same link a second time are gone; another upload's link is tried.
         if (link === undefined || link.id === missed) throw unknown(digest)
-        const opened = await (ahead.take(link) ?? look(link))
+        const opened = await (ahead.take(link) ?? look(link, cancel))
         if (opened !== undefined) return opened
         missed = link.id
       }

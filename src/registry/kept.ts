@@ -68,11 +68,9 @@ export async function readRecord<T extends Versioned>(
   const known = kept?.get(key)
   if (known !== undefined) {
     const stat = await driver.stat(key, cancel)
-    if (stat === undefined) {
-      kept?.delete(key)
-      return undefined
-    }
-    if (stat.version === known.version && stat.modified === known.modified) return known
+    if (stat?.version === known.version && stat.modified === known.modified) return known
+    kept?.delete(key)
+    if (stat === undefined) return undefined
   }
   const stored = await driver.read(key, cancel)
   if (stored === undefined) return undefined

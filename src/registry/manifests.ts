@@ -33,14 +33,15 @@ async function readByTag(
   tag: Tag,
   cancel: Cancel,
 ): Promise<Manifest | undefined> {
-  const look = ({ digest }: StoredTag): Promise<StoredManifest | undefined> =>
-    readManifest(context, repository, digest, cancel)
-  using ahead = lookAhead(context.driver, context.kept?.tags.get(tagKey(repository, tag)), look)
+  const look = ({ digest }: StoredTag, how: Cancel): Promise<StoredManifest | undefined> =>
+    readManifest(context, repository, digest, how)
+  const recall = (): StoredTag | undefined => context.kept?.tags.get(tagKey(repository, tag))
+  using ahead = lookAhead(context.driver, { ...cancel, recall, look })
   let missed: string | undefined
   for (let i = 0; i < maxAttempts; i++) {
     const named = await readTag(context, repository, tag, cancel)
     if (named === undefined || named.version === missed) return undefined
-    const manifest = await (ahead.take(named) ?? look(named))
+    const manifest = await (ahead.take(named) ?? look(named, cancel))
     if (manifest !== undefined) return manifest
     missed = named.version
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parseReference } from '../../src/oci/name.ts'
+import { manifestKey } from '../../src/registry/layout.ts'
 import { createLocalRegistry } from '../../src/registry/local.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { type Driver, StorageError } from '../../src/storage/driver.ts'
@@ -19,13 +20,17 @@ interface Scene {
   readonly registry: Registry
   /** How many times bytes are open now. */
   readonly open: () => number
+  /** What was opened, and by whose signal it may be called off. */
+  readonly looks: { readonly key: string; readonly signal: AbortSignal | undefined }[]
 }
 
 async function createScene(overrides: Partial<Driver> = {}): Promise<Scene> {
   const world = createWorld()
   const { driver } = world.context
   let open = 0
+  const looks: Scene['looks'] = []
   const counting: Driver['open'] = async (key, range, options) => {
+    looks.push({ key, signal: options?.signal })
     const opened = await driver.open(key, range, options)
     if (opened === undefined) return undefined
     open++
@@ -40,7 +45,8 @@ async function createScene(overrides: Partial<Driver> = {}): Promise<Scene> {
   await readBlob(registry, repo, digest)
   open = 0
   world.calls.length = 0
-  return { world, registry, open: () => open }
+  looks.length = 0
+  return { world, registry, open: () => open, looks }
 }
 
 /** Lets what is given up be closed. */
@@ -79,25 +85,52 @@ describe('the bytes that a kept link leads to', () => {
   })
 
   it('are closed again, and unknown, when the link is gone', async () => {
-    const { world, registry, open } = await createScene()
+    const { world, registry, open, looks } = await createScene()
     await world.other.blobs.remove(repo, digest)
     await assert.rejects(readBlob(registry, repo, digest), unknown)
     await settle()
     assert.equal(open(), 0)
+    assert.equal(looks[0]?.signal?.aborted, true)
     world.calls.length = 0
     await assert.rejects(readBlob(registry, repo, digest), unknown)
     assert.ok(!world.calls.some(({ method }) => method === 'open'), 'it is not tried again')
   })
 
   it('are closed again when another upload has replaced the link, and its bytes are read', async () => {
-    const { world, registry, open } = await createScene()
+    const { world, registry, open, looks } = await createScene()
+    const [before = ''] = await world.keys('data/')
     await world.other.blobs.remove(repo, digest)
     await pushBlob(world.other, repo, text)
+    const now = (await world.keys('data/')).find((key) => key !== before)
     const blob = await registry.blobs.open(repo, digest, (size) => [{ start: 0, end: size }])
     await settle()
+    assert.deepEqual(
+      looks.map(({ key, signal }) => [key, signal?.aborted]),
+      [
+        [before, true],
+        [now, undefined],
+      ],
+    )
     assert.equal(open(), 1)
     await blob.close()
     assert.equal(open(), 0)
+  })
+
+  it('are called off with the request', async () => {
+    const { world, registry, looks } = await createScene()
+    const request = new AbortController()
+    const atOnce: (boolean | undefined)[] = []
+    world.intercept = async ({ method }) => {
+      if (method !== 'stat') return
+      await settle()
+      atOnce.push(looks[0]?.signal?.aborted)
+      request.abort()
+      atOnce.push(looks[0]?.signal?.aborted)
+      throw away
+    }
+    const open = registry.blobs.open(repo, digest, (size) => [{ start: 0, end: size }], { signal: request.signal })
+    await assert.rejects(open, away)
+    assert.deepEqual(atOnce, [false, true])
   })
 
   it('are closed again when the link cannot be looked at', async () => {
@@ -110,12 +143,22 @@ describe('the bytes that a kept link leads to', () => {
     assert.equal(open(), 0)
   })
 
-  it('that cannot be opened are an error of a link that stands only', async () => {
+  it('are opened once more when that failed before the link was seen: the store may be well again', async () => {
     const { world, registry } = await createScene()
+    let opens = 0
     world.intercept = async ({ method }) => {
-      if (method === 'open') throw away
+      if (method === 'open' && ++opens === 1) throw away
       // The error is there long before anybody waits for it.
       await settle()
+    }
+    assert.equal(await readBlob(registry, repo, digest), text)
+    assert.equal(opens, 2)
+  })
+
+  it('that cannot be opened are an error of a link that stands only', async () => {
+    const { world, registry } = await createScene()
+    world.intercept = ({ method }) => {
+      if (method === 'open') throw away
     }
     await assert.rejects(readBlob(registry, repo, digest), away)
     await world.other.blobs.remove(repo, digest)
@@ -169,10 +212,11 @@ describe('the manifest that a kept tag leads to', () => {
   })
 
   it('is not believed to be there because it was when the tag was read', async () => {
-    const { registry, other } = createWorld()
+    const { registry, other, driver } = createWorld()
     const { digest: pushed } = await pushImage(other, repo, 'v1')
     await registry.manifests.get(repo, parseReference('v1'))
-    await other.manifests.remove(repo, parseReference(pushed))
+    // As somebody leaves it who is killed in the middle of a DELETE.
+    await driver.remove(manifestKey(repo, pushed))
     await assert.rejects(registry.manifests.get(repo, parseReference('v1')), { code: 'MANIFEST_UNKNOWN' })
   })
 })

@@ -43,6 +43,32 @@ describe('a record that was read', () => {
   })
 })
 
+describe('a version', () => {
+  it('of another time is another: stores name them by what is written, too', async () => {
+    const { context, other } = createWorld()
+    let laterMs = 0
+    const stat: typeof context.driver.stat = async (key) => {
+      const found = await context.driver.stat(key)
+      return found && { ...found, modified: found.modified + laterMs }
+    }
+    const calls: string[] = []
+    const read: typeof context.driver.read = (key) => {
+      calls.push(key)
+      return context.driver.read(key)
+    }
+    const registry = createLocalRegistry({ ...context, driver: { ...context.driver, stat, read } })
+    const { digest } = await pushImage(other, repo, 'v1')
+    const countReads = async (): Promise<number> => {
+      calls.length = 0
+      await registry.manifests.get(repo, parseReference(digest))
+      return calls.length
+    }
+    assert.deepEqual([await countReads(), await countReads()], [1, 0])
+    laterMs = 1000
+    assert.equal(await countReads(), 1)
+  })
+})
+
 describe('a small blob that was read', () => {
   const read = async ({ registry, calls }: World, text: string): Promise<string> => {
     calls.length = 0

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { computeDigest, type Digest, isDigest } from '../../src/oci/digest.ts'
 import { OciError } from '../../src/oci/errors.ts'
-import { parseName, parseReference, parseTag, type RepositoryName } from '../../src/oci/name.ts'
+import { parseName, parseReference, parseTag, type RepositoryName, type Tag } from '../../src/oci/name.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import * as layout from '../../src/registry/layout.ts'
 import { isUntaggedKey } from '../../src/registry/layout-untagged.ts'
@@ -66,10 +66,17 @@ export interface Facts {
   readonly violations: string[]
   /** What an immutable tag, by its key, has led to. */
   readonly seen: Map<string, Digest>
+  readonly reads: Set<Read>
+}
+
+/** A GET under way: what it may answer, and how to see what it might answer now. */
+interface Read {
+  readonly answers: Set<string>
+  readonly look: (store: Driver) => Promise<string>
 }
 
 export function createFacts(): Facts {
-  return { told: [], pushed: [], begun: [], deleted: [], violations: [], seen: new Map() }
+  return { told: [], pushed: [], begun: [], deleted: [], violations: [], seen: new Map(), reads: new Set() }
 }
 
 /** Refusals are answers; anything else is a defect and ends the schedule. */
@@ -79,6 +86,18 @@ async function answer<T>(work: Promise<T>): Promise<T | OciError> {
   } catch (error) {
     if (error instanceof OciError) return error
     throw error
+  }
+}
+
+/** What a GET answers must have been so at a moment while it was under way. */
+async function watchRead(facts: Facts, store: Driver, look: Read['look'], get: () => Promise<string>): Promise<void> {
+  const read = { answers: new Set([await look(store)]), look }
+  facts.reads.add(read)
+  const answered = await answer(get())
+  facts.reads.delete(read)
+  const told = answered instanceof OciError ? 'gone' : answered
+  if (!read.answers.has(told)) {
+    facts.violations.push(`P1: a GET says ${told}, and all the while it was ${[...read.answers].join(' or ')}`)
   }
 }
 
@@ -95,6 +114,20 @@ export function createClient(process: Process, facts: Facts) {
       const since = now()
       const told = await answer(registry.blobs.stat(repository, digestOf(blob)))
       if (!(told instanceof OciError)) tell(repository, digestOf(blob), since)
+    },
+    async get(store: Driver, repository: RepositoryName, blob: string) {
+      const look = async (): Promise<string> =>
+        (await isBlobThere(store, repository, digestOf(blob))) ? 'there' : 'gone'
+      await watchRead(facts, store, look, async () => {
+        const range = { start: 0, end: blob.length }
+        await (await registry.blobs.open(repository, digestOf(blob), () => [range])).close()
+        return 'there'
+      })
+    },
+    async getTag(store: Driver, repository: RepositoryName, tag: string) {
+      const look = async (): Promise<string> => (await findTagged(store, repository, parseTag(tag))) ?? 'gone'
+      const get = async (): Promise<string> => (await registry.manifests.get(repository, parseReference(tag))).digest
+      await watchRead(facts, store, look, get)
     },
     async upload(repository: RepositoryName, blob: string) {
       const since = now()
@@ -162,6 +195,14 @@ async function isBlobThere(store: Driver, repository: RepositoryName, digest: Di
   return true
 }
 
+/** The manifest that a tag leads to, if it is there. */
+async function findTagged(store: Driver, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+  const stored = await store.read(layout.tagKey(repository, tag))
+  if (stored === undefined) return undefined
+  const { digest } = decodeTag(stored.bytes)
+  return (await store.stat(layout.manifestKey(repository, digest))) === undefined ? undefined : digest
+}
+
 async function findManifests(store: Driver, repository: RepositoryName) {
   const found = []
   for await (const { key } of listAll(store, layout.manifestsPrefix(repository))) {
@@ -194,6 +235,7 @@ export async function checkStep(simulation: Simulation, facts: Facts): Promise<v
   const { store, clock } = simulation
   const isDeleted = (repository: RepositoryName, what: string): boolean =>
     facts.deleted.some((each) => each.repository === repository && each.what === what)
+  for (const { answers, look } of facts.reads) answers.add(await look(store))
   assert.deepEqual(facts.violations, [])
   for (const repository of [a, b, c]) {
     const manifests = await findManifests(store, repository)

@@ -45,6 +45,11 @@ export const mutants: readonly Mutant[] = [
     scenarios: ['pushes are taken back, then a collector', 'an upload that slept is closed'],
   },
   {
+    name: 'what was found ahead counts for its own record only',
+    change: { file: 'ahead.ts', apply: replace('current === record ? pending : undefined', 'current && pending') },
+    scenarios: ['GET by tag'],
+  },
+  {
     name: 'the push record',
     change: {
       file: 'push.ts',

@@ -4,6 +4,7 @@ import { deletes } from './scenarios/deletes.ts'
 import { immutable } from './scenarios/immutable.ts'
 import { manifests } from './scenarios/manifests.ts'
 import type { Scenario } from './scenarios/preparation.ts'
+import { readers } from './scenarios/readers.ts'
 import { retention } from './scenarios/retention.ts'
 import { scrubs } from './scenarios/scrubs.ts'
 import { slowCopies } from './scenarios/slow-copies.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   ...immutable,
   ...retention,
   ...uploads,
+  ...readers,
   ...slowCopies,
   ...scrubs,
 ]
