@@ -186,7 +186,7 @@ export function createBlobs(context: Context): Blobs {
       const link = await readLink(context, repository, digest, cancel)
       const key = signableKeyOf(link)
       if (link === undefined || key === undefined) return undefined
-      const stored = await (ahead.take(link) ?? look(link, cancel))
+      const stored = await ahead.resolve(link)
       if (stored?.size !== link.size) return undefined
       return { digest, size: link.size, url: await driver.signUrl(key, cancel) }
     },
@@ -202,7 +202,7 @@ export function createBlobs(context: Context): Blobs {
         const link = await readLink(context, repository, digest, cancel)
         // Bytes that are missing from the same link a second time are gone; another upload's link is tried.
         if (link === undefined || link.id === missed) throw unknown(digest)
-        const opened = await (ahead.take(link) ?? look(link, cancel))
+        const opened = await ahead.resolve(link)
         if (opened !== undefined) return opened
         missed = link.id
       }

@@ -41,7 +41,7 @@ async function readByTag(
   for (let i = 0; i < maxAttempts; i++) {
     const named = await readTag(context, repository, tag, cancel)
     if (named === undefined || named.version === missed) return undefined
-    const manifest = await (ahead.take(named) ?? look(named, cancel))
+    const manifest = await ahead.resolve(named)
     if (manifest !== undefined) return manifest
     missed = named.version
   }

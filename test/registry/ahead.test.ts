@@ -134,25 +134,27 @@ describe('the bytes that a kept link leads to', () => {
   })
 
   it('are closed again when the link cannot be looked at', async () => {
-    const { world, registry, open } = await createScene()
+    const { world, registry, open, looks } = await createScene()
     world.intercept = ({ method }) => {
       if (method === 'stat') throw away
     }
     await assert.rejects(readBlob(registry, repo, digest), away)
     await settle()
-    assert.equal(open(), 0)
+    assert.deepEqual([looks.map(({ signal }) => signal?.aborted), open()], [[true], 0])
   })
 
-  it('are opened once more when that failed before the link was seen: the store may be well again', async () => {
+  it('are opened once more when that failed: the store may be well since it has said that the link stands', async () => {
     const { world, registry } = await createScene()
-    let opens = 0
-    world.intercept = async ({ method }) => {
-      if (method === 'open' && ++opens === 1) throw away
-      // The error is there long before anybody waits for it.
-      await settle()
+    // The first error is there long before anybody waits for it, the second after the link was seen.
+    for (const late of ['stat', 'open']) {
+      let opens = 0
+      world.intercept = async ({ method }) => {
+        if (method === late) await settle()
+        if (method === 'open' && ++opens === 1) throw away
+      }
+      assert.equal(await readBlob(registry, repo, digest), text)
+      assert.equal(opens, 2)
     }
-    assert.equal(await readBlob(registry, repo, digest), text)
-    assert.equal(opens, 2)
   })
 
   it('that cannot be opened are an error of a link that stands only', async () => {
@@ -186,6 +188,35 @@ describe('the bytes that a kept link leads to', () => {
     await assert.rejects(registry.blobs.open(repo, digest, choose), /no range of/)
     await world.other.blobs.remove(repo, digest)
     await assert.rejects(registry.blobs.open(repo, digest, choose), unknown)
+  })
+})
+
+describe('a look that nobody needs', () => {
+  it('is called off, of bytes for a redirect and of a manifest, too', async () => {
+    const looks: { readonly key: string; readonly signal: AbortSignal | undefined }[] = []
+    const world = createWorld()
+    const { driver } = world.context
+    const stat: Driver['stat'] = (key, options) => {
+      looks.push({ key, signal: options?.signal })
+      return driver.stat(key, options)
+    }
+    const signUrl = async (): Promise<string> => 'https://elsewhere.test/'
+    const registry = createLocalRegistry({ ...world.context, driver: { ...driver, stat, signUrl } })
+    await pushBlob(world.other, repo, text)
+    const image = await pushImage(world.other, repo, 'v1')
+    const reads: Readonly<Record<string, () => Promise<unknown>>> = {
+      'data/': () => registry.blobs.sign(repo, digest),
+      'manifests/': () => registry.manifests.get(repo, parseReference('v1')),
+    }
+    for (const read of Object.values(reads)) await read()
+    await world.other.blobs.remove(repo, digest)
+    await world.other.manifests.remove(repo, parseReference(image.digest))
+    for (const [prefix, read] of Object.entries(reads)) {
+      looks.length = 0
+      await read().catch(() => undefined)
+      const [ahead, ...more] = looks.filter(({ key }) => key.startsWith(prefix))
+      assert.deepEqual([ahead?.signal?.aborted, more], [true, []])
+    }
   })
 })
 

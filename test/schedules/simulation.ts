@@ -52,6 +52,8 @@ export interface Process {
   readonly retire: (repository: RepositoryName, digest: Digest) => Promise<void>
   /** The store's clock now. */
   readonly now: () => number
+  /** Looks at the store itself, as a step of its own. */
+  readonly peek: (look: (store: Driver) => Promise<void>) => Promise<void>
 }
 
 interface Call {
@@ -179,7 +181,7 @@ export function createSimulation(options: SimulationOptions): Simulation {
     }
   }
 
-  function createProcess(driver: Driver, sleep: Context['sleep']): Process {
+  function createProcess(driver: Driver, sleep: Context['sleep'], peek: Process['peek']): Process {
     const context: Context = { driver, limits, immutableTags, createId, now: () => clock.now, sleep }
     const dependencies = { ...context, sweepLimits, tracksUntagged: () => true, monotonicMs: () => clock.now }
     const sweep = createSweepParts(dependencies)
@@ -188,7 +190,7 @@ export function createSimulation(options: SimulationOptions): Simulation {
       const manifest = await readManifest(context, repository, digest, {})
       if (manifest !== undefined) await removeUntagged(context, repository, manifest, {})
     }
-    return { registry: createLocalRegistry(context), sweep, scrub, retire, now: () => clock.now }
+    return { registry: createLocalRegistry(context), sweep, scrub, retire, now: () => clock.now, peek }
   }
 
   /** What can happen next; the first is that whoever ran last goes on. */
@@ -237,7 +239,11 @@ export function createSimulation(options: SimulationOptions): Simulation {
   }
 
   const createOutside = (): Process =>
-    createProcess({ ...store, removal, tidy: () => Promise.resolve(0) }, async () => undefined)
+    createProcess(
+      { ...store, removal, tidy: () => Promise.resolve(0) },
+      async () => undefined,
+      (look) => look(store),
+    )
 
   return {
     store,
@@ -259,7 +265,8 @@ export function createSimulation(options: SimulationOptions): Simulation {
     createOutside,
     start(name, run) {
       running.add(name)
-      const process = createProcess(createDriver(name), (ms) => schedule(name, `sleep ${ms}`, async () => undefined))
+      const sleep = (ms: number): Promise<void> => schedule(name, `sleep ${ms}`, async () => undefined)
+      const process = createProcess(createDriver(name), sleep, (look) => schedule(name, 'peek', () => look(store)))
       run(process).then(
         () => running.delete(name),
         (error: unknown) => {

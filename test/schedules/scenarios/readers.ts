@@ -20,7 +20,7 @@ const ofBlob = (name: string, blob: string): Scenario => ({
     await uploaded(simulation, blob)
     const { client, sweeps } = starter(simulation, facts)
     client('get', async (each) => {
-      for (const _ of times) await each.get(simulation.store, a, blob)
+      for (const _ of times) await each.get(a, blob)
     })
     client('change', async (each) => {
       await each.removeBlob(a, blob)
@@ -39,7 +39,7 @@ export const readers: readonly Scenario[] = [
       await tagged(simulation)
       const { client } = starter(simulation, facts)
       client('get', async (each) => {
-        for (const _ of times) await each.getTag(simulation.store, a, 'T')
+        for (const _ of times) await each.getTag(a, 'T')
       })
       client('push', (each) => each.push(a, n, 'T'))
       client('delete', (each) => each.remove(a, m))
@@ -53,7 +53,7 @@ export const readers: readonly Scenario[] = [
       const { client, sweeps } = starter(simulation, facts)
       simulation.clock.now += shortMs
       client('get', async (each) => {
-        for (const _ of times) await each.getTag(simulation.store, a, 'T')
+        for (const _ of times) await each.getTag(a, 'T')
       })
       client('change', async (each) => {
         await each.remove(a, 'T')
