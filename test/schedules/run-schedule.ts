@@ -1,6 +1,7 @@
 /** Runs one schedule of one scenario and throws, with the whole trail, when a promise was broken. */
 import type { Chooser } from './choices.ts'
-import { checkLeftovers, checkStep, checkTags, createFacts } from './facts.ts'
+import { createFacts } from './facts.ts'
+import { checkLeftovers, checkStep, checkTags } from './promises.ts'
 import type { Scenario } from './scenarios/preparation.ts'
 import { createSimulation, type SimulationOptions } from './simulation.ts'
 

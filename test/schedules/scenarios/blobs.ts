@@ -1,5 +1,6 @@
 /** HEAD, mounts and collectors of one blob. */
-import { a, b, createClient } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, b } from '../facts.ts'
 import { longMs } from '../simulation.ts'
 import { linked, starter, type Scenario } from './preparation.ts'
 

@@ -1,6 +1,7 @@
 /** DELETE of manifests, tags and blobs against everybody else. */
 import * as layout from '../../../src/registry/layout.ts'
-import { a, b, createClient, createFacts } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, b, createFacts } from '../facts.ts'
 import { longMs, shortMs } from '../simulation.ts'
 import { m, n, index, idOf, linked, tagged, starter, type Scenario } from './preparation.ts'
 

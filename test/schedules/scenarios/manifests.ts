@@ -1,5 +1,6 @@
 /** Pushes of manifests against collectors, sweeps and each other. */
-import { a, createClient, digestOf } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, digestOf } from '../facts.ts'
 import { m, n, index, idOf, linked, tagged, starter, type Scenario } from './preparation.ts'
 
 export const manifests: readonly Scenario[] = [

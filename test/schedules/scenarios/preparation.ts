@@ -4,7 +4,8 @@ import { computeDigest, type Digest } from '../../../src/oci/digest.ts'
 import * as layout from '../../../src/registry/layout.ts'
 import { decodeLink } from '../../../src/registry/records.ts'
 import { chunkOf } from '../../registry/harness.ts'
-import { a, b, createClient, createFacts, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, b, createFacts, digestOf, type Facts, imageOf, indexOf } from '../facts.ts'
 import { longMs, type Process, type Simulation, type SimulationOptions } from '../simulation.ts'
 
 export interface Scenario extends Omit<SimulationOptions, 'chooser' | 'defect' | 'openStore'> {

@@ -1,5 +1,6 @@
 /** GETs by a process that has read before, against everybody who changes what it read. */
-import { a, createClient, createFacts } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, createFacts } from '../facts.ts'
 import { shortMs, type Simulation } from '../simulation.ts'
 import { m, n, type Scenario, starter, tagged } from './preparation.ts'
 

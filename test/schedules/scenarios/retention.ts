@@ -1,5 +1,6 @@
 /** Retention of manifests that nothing names, against everybody who may begin to name them. */
-import { a, createClient, createFacts, digestOf } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, createFacts, digestOf } from '../facts.ts'
 import { longMs } from '../simulation.ts'
 import { index, m, n, prepare, starter, tagged, untagged, type Scenario } from './preparation.ts'
 

@@ -1,7 +1,8 @@
 /** A scrub that repairs, against those whose content it looks at: what is whole must stay, what is damaged must be healed by the next push. */
 import * as layout from '../../../src/registry/layout.ts'
 import { decodeLink, encodeRecord } from '../../../src/registry/records.ts'
-import { a, b, createClient, digestOf, type Facts } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, b, digestOf, type Facts } from '../facts.ts'
 import { longMs, type Process, type Simulation } from '../simulation.ts'
 import { idOf, linked, m, type Scenario, starter, tagged } from './preparation.ts'
 

@@ -1,5 +1,6 @@
 /** Uploads and their ends. */
-import { a, b, c, createClient, imageOf } from '../facts.ts'
+import { createClient } from '../client.ts'
+import { a, b, c, imageOf } from '../facts.ts'
 import { longMs } from '../simulation.ts'
 import { chunked, linkedTwice, m, linked, starter, openUpload, type Scenario } from './preparation.ts'
 
